@@ -1,0 +1,47 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types unit docs coverage benchmark clean
+
+help:           ## show these words
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+demo: .venv/ready    ## the same calls on every provider, on a phone network of their own
+	$(BIN)/telco-bridge demo
+
+test: lint types unit    ## everything that CI checks
+
+lint: .venv/ready    ## format and lint, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready    ## pyright and mypy, both strict
+	$(BIN)/pyright
+	$(BIN)/mypy
+
+unit: .venv/ready    ## the tests, on asyncio and trio, with the coverage that is promised
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report --include='telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/reasons.py' --fail-under=100
+
+format: .venv/ready    ## format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/ready    ## write the generated parts of the documentation anew
+	$(BIN)/python docs/tables.py README.md
+
+coverage: unit    ## which lines no test reaches
+	$(BIN)/coverage report --show-missing --skip-covered
+
+benchmark: .venv/ready    ## the numbers
+	$(BIN)/python benchmarks/import_time.py
+
+clean:           ## remove what was made
+	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,414 @@
+"""The call and its streams, as an application holds them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .capabilities import Capability
+from .commands import (
+    Answer,
+    Command,
+    HangUp,
+    Hold,
+    Redirect,
+    Reject,
+    Resume,
+    SendDigits,
+    StartMedia,
+    StopMedia,
+    new_id,
+)
+from .dispatch import Dispatch
+from .errors import NotAnswered, NotPossibleNow, OutcomeUnknown, TelcoBridgeError
+from .eventlog import Cursor
+from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+from .reports import CallDirection, CallState, Party, Source
+from .switchboard import CallRecord
+from .termination import Termination, TerminationReason
+from .views import Asked, CallView, StreamView
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Call", "MediaStream", "StopResult"]
+
+_log = logging.getLogger("telco_bridge")
+
+_NORMAL = TerminationReason.NORMAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopResult:
+    """What a stop did.
+
+    `streams` are those that were asked to stop and have ended; empty where nothing was running. `call_ended` says
+    whether the call is over as well, as far as the provider knew right after: None where no media is left and it could
+    not be asked. `confirmed_by` is the kind of fact that settled it, None where nothing had to be sent.
+    """
+
+    streams: tuple[MediaStream, ...]
+    call_ended: bool | None
+    confirmed_by: Source | None
+
+
+class MediaStream:
+    """Media of one modality that flows between a call and this application or its user.
+
+    A handle: every property shows the newest facts.
+    """
+
+    __slots__ = ("_call", "id")
+
+    def __init__(self, call: Call, stream_id: StreamId) -> None:
+        self._call = call
+        self.id = stream_id
+
+    def __repr__(self) -> str:
+        return f"<MediaStream {self.id} {self.modality} {self.state}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MediaStream) and (self.id, self._call) == (other.id, other._call)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._call))
+
+    @property
+    def view(self) -> StreamView:
+        """Everything that is known of the stream, as a frozen value."""
+        found = self._call.view.stream(self.id)
+        return found if found is not None else StreamView(id=self.id)
+
+    @property
+    def modality(self) -> Modality:
+        """What it carries."""
+        return self.view.modality
+
+    @property
+    def transport(self) -> Transport:
+        """What carries it."""
+        return self.view.transport
+
+    @property
+    def direction(self) -> MediaDirection:
+        """Which way it flows, seen from the application or its user."""
+        return self.view.direction
+
+    @property
+    def name(self) -> str | None:
+        """The name it was started with, where it has one."""
+        return self.view.name
+
+    @property
+    def state(self) -> StreamState:
+        """How far it has come, as reported."""
+        return self.view.state
+
+    @property
+    def termination(self) -> Termination | None:
+        """Why it ended; None while it lives."""
+        return self.view.termination
+
+    async def stop(self, *, reason: TerminationReason = _NORMAL, note: str | None = None) -> StopResult:
+        """Stop this stream and nothing else. Stopping what has stopped succeeds and sends nothing.
+
+        Raises as `Call.stop`.
+        """
+        return await self._call.stop_streams((self,), reason=reason, note=note)
+
+    async def ended(self) -> Termination:
+        """Wait for the end of the stream; return why it ended."""
+        await self._call.until(lambda view: not self.view.live or view.over)
+        return self.view.termination or Termination()
+
+
+class Call:
+    """One phone call, from before the first ring to its end.
+
+    A handle: every property shows the newest facts, and only facts. `state` is what was reported; what this side asked
+    for, and has not seen happen, is `asked`. Made by `Bridge.dial` and `Bridge.incoming`.
+
+    `async with call:` hangs up on leaving, whatever the reason for leaving, unless the call was released.
+    """
+
+    def __init__(self, record: CallRecord, dispatch: Dispatch, *, close_timeout: float) -> None:
+        self._record = record
+        self._dispatch = dispatch
+        self._close_timeout = close_timeout
+
+    def __repr__(self) -> str:
+        why = f", {self.termination.reason}" if self.termination else ""
+        return f"<Call {self.id} on {self.view.provider}: {self.state}{why}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Call) and self._record is other._record
+
+    def __hash__(self) -> int:
+        return id(self._record)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._record.released or self.view.over:
+            return
+        with anyio.move_on_after(self._close_timeout, shield=True):
+            try:
+                await self.hangup()
+            except TelcoBridgeError as failure:
+                # An error that is leaving already is the user's, and goes first.
+                if error is None and not isinstance(failure, NotPossibleNow):
+                    raise
+                _log.warning("%s: call %s could not be hung up: %s", self.view.provider, self.id, failure)
+
+    # What is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> CallView:
+        """Everything that is known of the call, as a frozen value."""
+        return self._record.view
+
+    @property
+    def id(self) -> str:
+        """Our own identity of the call, known before anybody was dialled."""
+        return self._record.id
+
+    @property
+    def native_id(self) -> str | None:
+        """The provider's identity of the call, once it is known."""
+        return self.view.ref
+
+    @property
+    def direction(self) -> CallDirection:
+        """Who started it."""
+        return self.view.direction
+
+    @property
+    def state(self) -> CallState:
+        """How far it has come, as reported."""
+        return self.view.state
+
+    @property
+    def remote(self) -> Party | None:
+        """The far end."""
+        return self.view.remote
+
+    @property
+    def local(self) -> Party | None:
+        """The near end."""
+        return self.view.local
+
+    @property
+    def held(self) -> bool | None:
+        """Whether this side holds the far end; None where nothing was said."""
+        return self.view.held
+
+    @property
+    def muted(self) -> bool | None:
+        """Whether this side is muted; None where nothing was said."""
+        return self.view.muted
+
+    @property
+    def streams(self) -> tuple[MediaStream, ...]:
+        """Every stream the call has had, oldest first, ended ones included."""
+        return tuple(MediaStream(self, stream.id) for stream in self.view.streams)
+
+    @property
+    def asked(self) -> Asked | None:
+        """The newest command that was sent and is neither refused nor done, and since when."""
+        return self.view.asked[-1] if self.view.asked else None
+
+    @property
+    def termination(self) -> Termination | None:
+        """Why it ended; None until that is settled."""
+        return self.view.termination
+
+    @property
+    def decide_by(self) -> float | None:
+        """When an inbound call must be answered, rejected or redirected, in seconds since the epoch."""
+        return self.view.decide_by
+
+    @property
+    def remote_sdp(self) -> str | None:
+        """The far end's session description, where the application brings the media."""
+        return self.view.remote_sdp
+
+    @property
+    def native(self) -> Mapping[str, object]:
+        """The provider's newest record of the call, in its own words."""
+        return self.view.native
+
+    @property
+    def owned(self) -> bool:
+        """Whether it was dialled or answered here, so that closing the bridge hangs it up."""
+        return self._record.owned and not self._record.released
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the provider can do it at all and the state allows it now."""
+        return self._dispatch.can(capability, self.view)
+
+    def events(self) -> Cursor:
+        """The call's events from its beginning to its end, as an async iterator."""
+        return Cursor(self._record.log, 0, until_call_ends=True)
+
+    # Waiting ------------------------------------------------------------------------------------------------------
+
+    async def answered(self) -> Self:
+        """Wait until the far end has answered. Raises `NotAnswered`, with the reason, if the call ends before."""
+        await self.until(lambda view: view.reached is CallState.CONNECTED or view.over)
+        if self.view.reached is not CallState.CONNECTED:
+            termination = self.view.termination or Termination()
+            raise NotAnswered(f"not answered: {termination.reason} ({termination.native})", termination)
+        return self
+
+    async def ended(self) -> Termination:
+        """Wait for the end of the call; return why it ended."""
+        await self.until(lambda view: view.over)
+        return self.view.termination or Termination()
+
+    async def until(self, condition: Callable[[CallView], bool]) -> CallView:
+        """Wait until the condition holds for what is known of the call; return that."""
+        while not condition(self.view):
+            if self._record.log.closed and not self.view.over:
+                raise NotPossibleNow("the bridge is closed; nothing more will be known of this call")
+            await self._record.log.grown().wait()
+        return self.view
+
+    # Asking -------------------------------------------------------------------------------------------------------
+
+    async def answer(self, *, sdp: str | None = None, native: Mapping[str, object] | None = None) -> Self:
+        """Take an inbound call; return when it is connected. It is then owned."""
+        await self._perform(Answer(id=new_id(), call=self.id, ref=self.native_id, sdp=sdp, native=native or {}))
+        self._record.owned = True
+        return self
+
+    async def reject(
+        self, *, reason: TerminationReason = TerminationReason.REJECTED, note: str | None = None
+    ) -> Termination:
+        """Refuse an inbound call; return how it ended."""
+        await self._perform(Reject(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note))
+        return await self.ended()
+
+    async def redirect(self, to: str, *, note: str | None = None) -> Termination:
+        """Send an inbound call that nobody has answered to another address; return how it ended here."""
+        command = Redirect(
+            id=new_id(), call=self.id, ref=self.native_id, to=to, reason=TerminationReason.REDIRECTED, note=note
+        )
+        await self._perform(command)
+        return await self.ended()
+
+    async def start(
+        self,
+        modality: Modality,
+        *,
+        to: str | None = None,
+        offer: str | None = None,
+        name: str | None = None,
+        direction: MediaDirection | None = None,
+        native: Mapping[str, object] | None = None,
+    ) -> MediaStream:
+        """Let media of that modality flow and return its stream; a stream that flows already is returned as it is.
+
+        `to` is where a copy goes (`wss://…`), for providers that copy; `offer` an SDP body, for providers that leave
+        the media to the application. Raises `Unsupported`, `NotPossibleNow`, `Refused` or `OutcomeUnknown`.
+        """
+        if to is None and name is None:
+            live = next((s for s in self.view.live_streams if s.modality is modality), None)
+            if live is not None and live.state is StreamState.ACTIVE:
+                return MediaStream(self, live.id)
+        command = StartMedia(
+            id=new_id(),
+            call=self.id,
+            ref=self.native_id,
+            modality=modality,
+            to=to,
+            offer=offer,
+            stream_name=name,
+            direction=direction,
+            native=native or {},
+        )
+        served = await self._perform(command)
+        stream = self.view.started_by(served) if isinstance(served, StartMedia) else None
+        if stream is None:
+            raise OutcomeUnknown(
+                f"StartMedia: no {modality} stream is known, although the provider confirmed it", served
+            )
+        return MediaStream(self, stream.id)
+
+    async def stop(
+        self, *modalities: Modality, reason: TerminationReason = _NORMAL, note: str | None = None
+    ) -> StopResult:
+        """Stop every live stream of these modalities, in one request where the provider can, and nothing else.
+
+        The call is not hung up. If the provider ends it because no media is left, that is an event, and the result says
+        so. Stopping what has stopped succeeds and sends nothing. Raises `Unsupported` where the provider cannot stop
+        that modality, `NotPossibleNow` where the state forbids it, `OutcomeUnknown` where no fact came in time.
+        """
+        if not modalities:
+            raise ValueError("name the modalities to stop, for example Modality.AUDIO")
+        wanted = tuple(s for s in self.streams if s.view.live and s.modality in modalities)
+        if not wanted:
+            self._dispatch.refuse_unsupported_stop(modalities)
+        return await self.stop_streams(wanted, reason=reason, note=note)
+
+    async def stop_streams(
+        self, streams: tuple[MediaStream, ...], *, reason: TerminationReason = _NORMAL, note: str | None = None
+    ) -> StopResult:
+        """Stop exactly these streams of this call. Raises as `stop`."""
+        live = tuple(stream for stream in streams if stream.view.live)
+        if not live:
+            return StopResult(streams=streams, call_ended=self._call_ended(), confirmed_by=None)
+        ids = {stream.id for stream in live}
+        command = StopMedia(
+            id=new_id(),
+            call=self.id,
+            ref=self.native_id,
+            reason=reason,
+            note=note,
+            streams=tuple(stream.view.target for stream in live),
+            keep=tuple(s.target for s in self.view.live_streams if s.id not in ids),
+        )
+        await self._perform(command)
+        confirmed = next((stream.view.confirmed_by for stream in live), None) or self.view.confirmed_by
+        ended = self._call_ended()
+        if ended is None and await self._dispatch.look(self._record):
+            # No media is left: whether the call outlives that is the provider's to say.
+            ended = self.view.state is CallState.ENDED
+        return StopResult(streams=streams, call_ended=ended, confirmed_by=confirmed)
+
+    async def hold(self) -> None:
+        """Put the far end on hold; return when it is. Holding what is held sends nothing."""
+        await self._perform(Hold(id=new_id(), call=self.id, ref=self.native_id))
+
+    async def resume(self) -> None:
+        """Take the far end back from hold; return when it is back."""
+        await self._perform(Resume(id=new_id(), call=self.id, ref=self.native_id))
+
+    async def send_digits(self, digits: str) -> None:
+        """Send DTMF digits; return when the provider has accepted them. That they were heard is not guaranteed."""
+        if not digits or set(digits) - set("0123456789*#ABCDabcdwW"):
+            raise ValueError(f"{digits!r} has characters that are no digits; allowed are 0-9 * # A-D and w for a pause")
+        await self._perform(SendDigits(id=new_id(), call=self.id, ref=self.native_id, digits=digits))
+
+    async def hangup(self, *, reason: TerminationReason = _NORMAL, note: str | None = None) -> None:
+        """End the call; return when it is a fact that it has ended. Safe to call twice, and by two at once."""
+        await self._perform(HangUp(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note))
+
+    def release(self) -> None:
+        """Let the call live on: leaving `async with`, or closing the bridge, no longer hangs it up."""
+        self._record.released = True
+
+    async def _perform(self, command: Command) -> Command:
+        return await self._dispatch.perform(self._record, command)
+
+    def _call_ended(self) -> bool | None:
+        if self.view.state is CallState.ENDED:
+            return True
+        return False if self.view.live_streams else None

@@ -1,0 +1,289 @@
+"""Sending commands: asked once, joined when asked again, and done only when a fact says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .capabilities import Capability
+from .clock import happens_by
+from .commands import Command, Dial, HangUp, Hold, Redirect, Reject, Resume, SendDigits, StopMedia, stop_capability
+from .errors import (
+    NotPossibleNow,
+    OutcomeUnknown,
+    PluginContractError,
+    ProviderError,
+    RateLimited,
+    Refused,
+    TelcoBridgeError,
+    Unreachable,
+    Unsupported,
+)
+from .media import Modality
+from .provider import AnswerLost, Host, NotSent, ProviderPlugin, ProviderSession, TooLate
+from .reconciliation import Reconciliation
+from .reports import CallReport
+from .switchboard import CallRecord, Flight, Switchboard
+from .transitions import defeated, fulfilled
+from .views import CallView
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+    from pydantic import BaseModel
+
+    from .config import LifecycleSettings
+
+__all__ = ["Dispatch"]
+
+_log = logging.getLogger("telco_bridge")
+
+_ATTEMPTS = 3
+_REPEATABLE = (HangUp, StopMedia, Hold, Resume)
+"""What may be sent again after a lost answer, because doing it twice is doing it once."""
+_LAST_WORDS = (HangUp, Reject, Redirect)
+"""What stays asked until the call is over, because it explains the end."""
+
+
+class Dispatch:
+    """The way of every command to the provider.
+
+    A command runs in a task of the bridge's: cancelling whoever waits for it cancels nothing on the wire.
+    """
+
+    def __init__(
+        self,
+        *,
+        plugin: ProviderPlugin[BaseModel],
+        session: ProviderSession,
+        switchboard: Switchboard,
+        reconciliation: Reconciliation,
+        host: Host,
+        lifecycle: LifecycleSettings,
+        tasks: TaskGroup,
+    ) -> None:
+        self._plugin = plugin
+        self._session = session
+        self._switchboard = switchboard
+        self._reconciliation = reconciliation
+        self._clock = host.clock
+        self._lifecycle = lifecycle
+        self._tasks = tasks
+
+    async def perform(self, record: CallRecord, command: Command) -> Command:
+        """Make the command a fact; return the one that served it, which may be an identical one already in flight.
+
+        Raises `Unsupported` or `NotPossibleNow` before anything is sent, `ProviderError` where the provider said no or
+        could not be reached, `OutcomeUnknown` where no fact came in time.
+        """
+        flight = next((f for f in record.flights if f.command.same_as(command)), None)
+        if flight is None:
+            flight = Flight(command, anyio.Event())
+            record.flights.append(flight)
+            self._tasks.start_soon(self._fly, record, flight, name=f"{command.name} {record.id}")
+        flight.waiters += 1
+        try:
+            await flight.done.wait()
+        finally:
+            flight.waiters -= 1
+        if flight.error is not None:
+            raise flight.error
+        return flight.command
+
+    def refuse_unsupported(self, command: Command) -> None:
+        """Raise `Unsupported` where the provider cannot express the command, whatever the state."""
+        for capability in sorted(command.needs):
+            self._require(capability, command.name)
+
+    def refuse_unsupported_stop(self, modalities: Iterable[Modality]) -> None:
+        """Raise `Unsupported` where the provider cannot stop one of these modalities at all."""
+        for modality in modalities:
+            capability = stop_capability(modality)
+            if capability is not None:
+                self._require(capability, StopMedia.__name__)
+
+    def _require(self, capability: Capability, what: str) -> None:
+        support = self._plugin.support.get(capability)
+        if support is None or not support.usable:
+            said = f"{support.level}: {support.note}" if support is not None else "not declared"
+            raise Unsupported(f"{what}: {self._plugin.name} does not support {capability} ({said})")
+
+    def can(self, capability: Capability, view: CallView) -> bool:
+        """Whether the state allows it now, on a provider that can do it at all."""
+        support = self._plugin.support.get(capability)
+        return support is not None and support.usable and not view.over and capability in self._plugin.possible(view)
+
+    async def look(self, record: CallRecord) -> bool:
+        """Ask the provider for the call; return whether it answered."""
+        return await self._reconciliation.read(record)
+
+    async def _fly(self, record: CallRecord, flight: Flight) -> None:
+        command = flight.command
+        flight.error = OutcomeUnknown(f"{command.name}: the bridge was closed before its outcome was known", command)
+        try:
+            await self._make_true(record, flight)
+            flight.error = None
+        except TelcoBridgeError as error:
+            flight.error = error
+        except Exception as error:  # noqa: BLE001
+            # Plugins are foreign code and may raise anything; whoever waits for the command is told.
+            _log.exception("%s broke on %s", self._plugin.name, command.name)
+            broken = PluginContractError(f"{command.name}: {self._plugin.name} raised {type(error).__name__}: {error}")
+            broken.__cause__ = error
+            flight.error = broken
+            self._switchboard.settle(record, command)
+        finally:
+            record.flights.remove(flight)
+            flight.done.set()
+
+    async def _make_true(self, record: CallRecord, flight: Flight) -> None:
+        command = flight.command
+        self.refuse_unsupported(command)
+        if not isinstance(command, Dial):
+            if fulfilled(command, record.view):
+                return
+            await self._refuse_impossible(record, command)
+            if fulfilled(command, record.view):
+                return
+        self._switchboard.ask(record, command)
+        lost: AnswerLost | None = None
+        try:
+            lost = await self._send(record, command)
+        except TooLate as error:
+            await self._reconciliation.read(record)
+            if not fulfilled(command, record.view):
+                self._switchboard.settle(record, command)
+                raise NotPossibleNow(f"{command.name}: {self._plugin.name} says it is too late: {error}") from error
+        except TelcoBridgeError:
+            self._switchboard.settle(record, command)
+            raise
+        if isinstance(command, SendDigits) and lost is None:
+            self._switchboard.settle(record, command)
+            return
+        if isinstance(command, Dial) and lost is None:
+            return
+        await self._await_fact(record, flight, lost)
+        if not isinstance(command, _LAST_WORDS):
+            self._switchboard.settle(record, command)
+
+    async def _refuse_impossible(self, record: CallRecord, command: Command) -> None:
+        """Raise `NotPossibleNow` where the state forbids the command, even after asking the provider once."""
+        if self._allowed(record, command):
+            return
+        await self._reconciliation.read(record)
+        if fulfilled(command, record.view) or self._allowed(record, command):
+            return
+        view = record.view
+        state = f"the call has ended ({view.termination.reason})" if view.termination else f"the call is {view.state}"
+        raise NotPossibleNow(f"{command.name}: not possible now on {self._plugin.name}: {state}")
+
+    def _allowed(self, record: CallRecord, command: Command) -> bool:
+        if isinstance(command, HangUp):
+            # A call that has no name yet cannot be offered an end by the provider, and must be endable all the same.
+            return not record.view.over
+        return all(self.can(capability, record.view) for capability in command.needs)
+
+    async def _send(self, record: CallRecord, command: Command) -> AnswerLost | None:
+        """Send until it is accepted; return the loss where it was sent and no answer came."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._session.execute(command)
+            except NotSent as error:
+                if attempt == _ATTEMPTS:
+                    raise Unreachable(
+                        f"{command.name}: {self._plugin.name} cannot be reached, nothing was sent: {error}",
+                        provider=self._plugin.name,
+                    ) from error
+                pause = 0.2 * 2**attempt
+            except RateLimited as error:
+                pause = error.retry_after if error.retry_after is not None else float(2 ** (attempt - 1))
+                if attempt == _ATTEMPTS or pause > self._lifecycle.confirm_timeout:
+                    raise
+            except AnswerLost as error:
+                if not isinstance(command, _REPEATABLE) or attempt == _ATTEMPTS:
+                    return error
+                await self._reconciliation.read(record)
+                pause = 0.2 * 2**attempt
+            else:
+                return None
+            if fulfilled(command, record.view):
+                return None
+            await self._clock.sleep_until(self._clock.now() + pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _await_fact(self, record: CallRecord, flight: Flight, lost: AnswerLost | None) -> None:
+        """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline."""
+        command = flight.command
+        deadline = self._clock.now() + self._lifecycle.confirm_timeout
+        pause = 0.25 if self._session.max_staleness is not None else 1.0
+        while not fulfilled(command, record.view):
+            if flight.failed is not None:
+                told = self._plugin.explain(flight.failed, record.view)
+                raise Refused(
+                    f"{command.name}: {self._plugin.name} accepted it and then failed: {told.reason} ({told.native})",
+                    termination=told,
+                    provider=self._plugin.name,
+                    code=flight.failed.code,
+                )
+            if defeated(command, record.view):
+                self._switchboard.settle(record, command)
+                self._raise_defeat(record, command)
+            now = self._clock.now()
+            if now >= deadline:
+                await self._raise_unknown(record, command, lost)
+                return
+            if not await happens_by(self._clock, record.log.grown(), min(now + pause, deadline)):
+                await self._search(record, command)
+                pause = min(pause * 2, 5.0)
+
+    async def _search(self, record: CallRecord, command: Command) -> None:
+        if isinstance(command, Dial):
+            try:
+                listed = await self._reconciliation.list_calls()
+            except ProviderError:
+                return
+            if listed is not None:
+                self._switchboard.report(*(r for r in listed.reports if r.command_id == command.id))
+        else:
+            await self._reconciliation.read(record)
+
+    def _raise_defeat(self, record: CallRecord, command: Command) -> None:
+        view = record.view
+        stream = next((s for s in view.streams if s.command_id == command.id and s.termination is not None), None)
+        if stream is not None and stream.termination is not None and not view.over:
+            raise Refused(
+                f"{command.name}: the stream failed: {stream.termination.reason} ({stream.termination.native})",
+                termination=stream.termination,
+                provider=self._plugin.name,
+            )
+        reason = view.termination.reason if view.termination is not None else "reason not known yet"
+        raise NotPossibleNow(f"{command.name}: the call ended meanwhile ({reason})")
+
+    async def _raise_unknown(self, record: CallRecord, command: Command, lost: AnswerLost | None) -> None:
+        waited = f"no fact within {self._lifecycle.confirm_timeout:g} s"
+        what = f"the answer was lost ({lost}) and {waited}" if lost is not None else f"accepted, but {waited}"
+        candidates: tuple[CallReport, ...] = ()
+        if isinstance(command, Dial):
+            candidates = await self._candidates(command)
+            self._reconciliation.expect_life(record)
+        raise OutcomeUnknown(
+            f"{command.name}: {self._plugin.name} does not say what became of it: {what}", command, candidates
+        ) from lost
+
+    async def _candidates(self, dial: Dial) -> tuple[CallReport, ...]:
+        """Calls that look like the dial and belong to nobody here: shown, never adopted."""
+        try:
+            listed = await self._reconciliation.list_calls()
+        except ProviderError:
+            return ()
+        if listed is None:
+            return ()
+        return tuple(
+            report
+            for report in listed.reports
+            if report.remote is not None
+            and report.remote.address == dial.to
+            and self._switchboard.find(ref=report.ref) is None
+        )

@@ -1,0 +1,93 @@
+"""The log of events: written at once, read by cursors that nobody has to wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+import anyio
+import anyio.lowlevel
+
+from .events import CallEnded, Event, GapDetected
+
+__all__ = ["Cursor", "EventLog"]
+
+
+class EventLog:
+    """A bounded sequence of events that only grows at its end.
+
+    The writer never waits. A reader that is overtaken, because more than `capacity` events came while it was busy, is
+    told so by a `GapDetected` with the number of events it missed.
+    """
+
+    def __init__(self, *, capacity: int) -> None:
+        self._events: deque[Event] = deque(maxlen=capacity)
+        self._written = 0
+        self._grown: anyio.Event | None = None
+        self.closed = False
+
+    @property
+    def written(self) -> int:
+        """How many events were ever written; the position of the next one."""
+        return self._written
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Write the events and wake everybody who waits."""
+        before = self._written
+        for event in events:
+            self._events.append(event)
+            self._written += 1
+        if self._written != before:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        if self._grown is not None:
+            self._grown.set()
+            self._grown = None
+
+    def close(self) -> None:
+        """End every cursor once it has read what is written."""
+        self.closed = True
+        self.wake()
+
+    def grown(self) -> anyio.Event:
+        """An event that is set at the next change."""
+        if self._grown is None:
+            self._grown = anyio.Event()
+        return self._grown
+
+    def at(self, position: int) -> Event | int:
+        """The event at a position, or how many from there on are no longer kept."""
+        first = self._written - len(self._events)
+        return self._events[position - first] if position >= first else first - position
+
+
+class Cursor(AsyncIterator[Event]):
+    """A place in a log. Iterating waits for the next event and ends when the log is closed."""
+
+    def __init__(self, log: EventLog, position: int, *, until_call_ends: bool = False) -> None:
+        self._log = log
+        self._position = position
+        self._until_call_ends = until_call_ends
+        self._done = False
+
+    def __aiter__(self) -> Cursor:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._done:
+            raise StopAsyncIteration
+        while self._position >= self._log.written:
+            if self._log.closed:
+                raise StopAsyncIteration
+            await self._log.grown().wait()
+        found = self._log.at(self._position)
+        if isinstance(found, int):
+            self._position += found
+            return GapDetected(why="this reader was overtaken by the log", missed=found)
+        self._position += 1
+        if self._until_call_ends and isinstance(found, CallEnded):
+            self._done = True
+        await anyio.lowlevel.checkpoint()
+        return found

@@ -1,0 +1,298 @@
+"""The contract of a provider plugin: commands down, reports up.
+
+A plugin is a translator and nothing else. It turns a `Command` into its wire, and what it hears on its wire into
+`CallReport`s. It may cache protocol resources; it holds no beliefs about calls, retries nothing that could act twice,
+and verifies nothing: the core does.
+
+A distribution offers a provider through an entry point of the group `telco_bridge`, whose name is the provider's name
+and whose value is a module with the one hook:
+
+    from telco_bridge.provider import ProviderPlugin, hookimpl
+
+    @hookimpl
+    def telco_bridge_provider() -> ProviderPlugin[AcmeConfig]:
+        return ProviderPlugin(name="acme", config_model=AcmeConfig, support=..., explain=..., possible=..., connect=...)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import anyio
+
+from .capabilities import Capability, Support, SupportLevel
+from .clock import Clock
+from .commands import (
+    Answer,
+    Command,
+    Dial,
+    HangUp,
+    Hold,
+    Redirect,
+    Reject,
+    Resume,
+    SendDigits,
+    StartMedia,
+    StopMedia,
+    StreamTarget,
+)
+from .errors import AuthenticationFailed, ConfigError, ProviderError, RateLimited, Refused, Unreachable, Unsupported
+from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+from .reports import (
+    CallDirection,
+    CallReport,
+    CallState,
+    CommandFailed,
+    Continues,
+    Dialled,
+    DigitHeard,
+    Fact,
+    Gap,
+    Invitation,
+    Notice,
+    Origin,
+    Party,
+    RemoteOffer,
+    Source,
+    StreamReport,
+)
+from .termination import Cause, Confidence, EndedBy, Phase, Scope, Termination, TerminationReason
+from .views import Asked, CallView, StreamView
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from .sandbox.emulator import Emulator
+    from .sandbox.exchange import Exchange
+
+__all__ = [
+    "CONTRACT",
+    "Answer",
+    "AnswerLost",
+    "Asked",
+    "AuthenticationFailed",
+    "CallDirection",
+    "CallList",
+    "CallReport",
+    "CallState",
+    "CallView",
+    "Capability",
+    "Cause",
+    "Clock",
+    "Command",
+    "CommandFailed",
+    "Confidence",
+    "ConfigError",
+    "Continues",
+    "Dial",
+    "Dialled",
+    "DigitHeard",
+    "EndedBy",
+    "Fact",
+    "Gap",
+    "Gone",
+    "HangUp",
+    "Hold",
+    "Host",
+    "Invitation",
+    "MediaDirection",
+    "Modality",
+    "NotSent",
+    "Notice",
+    "Origin",
+    "Party",
+    "Phase",
+    "ProviderError",
+    "ProviderPlugin",
+    "ProviderSession",
+    "RateLimited",
+    "ReasonRow",
+    "Redirect",
+    "Refused",
+    "Reject",
+    "RemoteOffer",
+    "Resume",
+    "Scope",
+    "SendDigits",
+    "Source",
+    "StartMedia",
+    "StopMedia",
+    "StreamId",
+    "StreamReport",
+    "StreamState",
+    "StreamTarget",
+    "StreamView",
+    "Support",
+    "SupportLevel",
+    "Termination",
+    "TerminationReason",
+    "TooLate",
+    "Transport",
+    "Unreachable",
+    "Unsupported",
+    "WebRequest",
+    "WebResponse",
+    "hookimpl",
+]
+
+CONTRACT = 1
+"""The version of this contract. A new abstract method raises it; a method with a default does not."""
+
+C = TypeVar("C", bound="BaseModel")
+C_contra = TypeVar("C_contra", bound="BaseModel", contravariant=True)
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def hookimpl(function: F) -> F:
+    """Mark `telco_bridge_provider` as this module's answer to the core."""
+    import pluggy
+
+    return pluggy.HookimplMarker("telco_bridge")(function)
+
+
+class NotSent(ProviderError):
+    """The request certainly never left. The core may repeat it."""
+
+
+class AnswerLost(ProviderError):
+    """The request may have been executed; no usable answer came. The core looks for facts and never repeats a dial."""
+
+
+class TooLate(ProviderError):
+    """The provider says that the state no longer allows it. The core reads, and then decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A read's answer: the provider does not know that call (any more). `native` says in which words."""
+
+    as_of: float
+    native: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallList:
+    """The live calls that the provider told of. Absence means something only where the list is `complete`."""
+
+    reports: tuple[CallReport, ...]
+    as_of: float
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRequest:
+    """A request of the provider's to the bridge's web application.
+
+    `path` is what follows the application's mount point; `url` is the address as the provider used it: the configured
+    public URL joined with path and query. Header names are lower-case.
+    """
+
+    method: str
+    path: str
+    query: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebResponse:
+    """What the provider is answered."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Host(Protocol):
+    """What the core offers a plugin."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time that the bridge lives by."""
+        ...
+
+    def stamp(self) -> float:
+        """The present time in seconds, greater than every stamp given before: the `as_of` of what is sent or heard."""
+        ...
+
+    def report(self, *facts: Fact) -> None:
+        """Take facts that belong together, in order, at once. Never waits, never raises for what a fact says."""
+        ...
+
+    def url(self, path: str, **query: str) -> str | None:
+        """The public address of a path of the bridge's web application; None where no public URL is configured."""
+        ...
+
+
+class ProviderSession(ABC):
+    """One connection to a provider, for as long as a bridge is open."""
+
+    max_staleness: float | None = None
+    """Seconds after which a call must be read again, because nothing arrives by itself; None where events do."""
+
+    @abstractmethod
+    async def execute(self, command: Command) -> None:
+        """Send the command; return when the provider has accepted it, after reporting what its answer says.
+
+        Raises a fact: `NotSent`, `AnswerLost`, `TooLate`, `Refused`, `RateLimited`, `AuthenticationFailed`, or
+        `Unsupported` for a command (or a part of one) that it does not know. It never waits for the effect.
+        """
+
+    @abstractmethod
+    async def read(self, ref: str) -> CallReport | Gone:
+        """Ask the provider for one call. Raises `ProviderError` where no answer could be had: that proves nothing."""
+
+    async def list_calls(self) -> CallList:
+        """Ask the provider for the live calls. The default says that it cannot."""
+        raise Unsupported("this provider cannot list calls")
+
+    async def run(self) -> None:
+        """Hear events for as long as the session lives. The core restarts it, with pauses, when it raises."""
+        await anyio.sleep_forever()
+
+    async def receive(self, request: WebRequest) -> WebResponse:
+        """Answer a request of the provider's to the bridge's web application. Check signatures before parsing."""
+        return WebResponse(status=404)
+
+
+class Connect(Protocol[C_contra]):
+    """Opens a session. Entering it signs in; leaving it signs out, within bounded time."""
+
+    def __call__(self, config: C_contra, host: Host) -> AbstractAsyncContextManager[ProviderSession]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRow:
+    """One line of a plugin's reason tables, for documentation and comparison."""
+
+    dialect: str
+    native: str
+    neutral: TerminationReason
+    outbound: bool = False
+    lossy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderPlugin(Generic[C]):
+    """Everything the core knows of a provider before it connects.
+
+    `config_model` is a pydantic model with `extra="forbid"` and secrets as `SecretStr`. `explain` translates a raw
+    cause, `possible` says what the state allows now; both are pure and total. `emulator` puts the provider's own
+    protocol in front of a simulated network, where the plugin brings one.
+    """
+
+    name: str
+    config_model: type[C]
+    support: Mapping[Capability, Support]
+    explain: Callable[[Cause, CallView], Termination]
+    possible: Callable[[CallView], frozenset[Capability]]
+    connect: Connect[C]
+    reasons: Sequence[ReasonRow] = ()
+    emulator: Callable[[Exchange], Emulator] | None = None
+    contract: int = CONTRACT

@@ -1,0 +1,218 @@
+"""Asking the provider what is true: every read of a bridge is scheduled here, within one budget."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .clock import Clock, happens_by
+from .errors import ProviderError, Unsupported
+from .events import ChannelFailed
+from .provider import CallList, Gone, Host, ProviderSession
+from .reports import CallState, Gap
+from .switchboard import CallRecord, Switchboard
+from .termination import Confidence, EndedBy, Termination, TerminationReason
+
+if TYPE_CHECKING:
+    from .config import LifecycleSettings
+
+__all__ = ["Reconciliation"]
+
+_log = logging.getLogger("telco_bridge")
+
+_FRESH = 5.0
+"""Seconds in which a call may not be readable yet, so that "unknown" must be said twice."""
+_REPEAT_GONE = 1.0
+_TROUBLE = 3
+"""Failures in a row after which the application is told."""
+
+
+@dataclass(order=True, slots=True)
+class _Appointment:
+    due: float
+    order: int
+    action: Callable[[], None] = field(compare=False)
+
+
+class Reconciliation:
+    """Reads, sweeps and deadlines of one bridge. `run` is its task."""
+
+    def __init__(
+        self,
+        *,
+        session: ProviderSession,
+        switchboard: Switchboard,
+        host: Host,
+        lifecycle: LifecycleSettings,
+    ) -> None:
+        self._session = session
+        self._switchboard = switchboard
+        self._host = host
+        self._clock: Clock = host.clock
+        self._lifecycle = lifecycle
+        self._agenda: list[_Appointment] = []
+        self._order = itertools.count()
+        self._changed = anyio.Event()
+        self._next_read = 0.0
+        self._failures = 0
+        self._failing_since = 0.0
+        self._can_list = True
+        switchboard.on_unexplained_end = self._expect_cause
+
+    # Deadlines ----------------------------------------------------------------------------------------------------
+
+    def at(self, instant: float, action: Callable[[], None]) -> None:
+        """Run the action at that instant, in the bridge's own task."""
+        heapq.heappush(self._agenda, _Appointment(instant, next(self._order), action))
+        self._changed.set()
+
+    def _expect_cause(self, record: CallRecord) -> None:
+        self.at(self._clock.now() + self._lifecycle.cause_grace, lambda: self._switchboard.end(record))
+
+    def expect_life(self, record: CallRecord) -> None:
+        """Give up a dial whose outcome is unknown when nothing was heard of it for long enough."""
+
+        def give_up() -> None:
+            if record.view.ref is None and not record.view.over:
+                self.orphan(record, "the dial's answer was lost and the call never showed")
+
+        self.at(self._clock.now() + self._lifecycle.orphan_after, give_up)
+
+    def orphan(self, record: CallRecord, why: str) -> None:
+        """Close the record of a call that nobody can tell the end of."""
+        lost = Termination(
+            reason=TerminationReason.ORPHANED,
+            by=EndedBy.BRIDGE,
+            phase=record.view.phase,
+            native=why,
+            confidence=Confidence.SYNTHETIC,
+        )
+        self._switchboard.end(record, override=lost)
+
+    async def run(self) -> None:
+        """Keep every appointment, for as long as the bridge is open."""
+        while True:
+            self._changed = anyio.Event()
+            now = self._clock.now()
+            while self._agenda and self._agenda[0].due <= now:
+                heapq.heappop(self._agenda).action()
+            if self._agenda:
+                await happens_by(self._clock, self._changed, self._agenda[0].due)
+            else:
+                await self._changed.wait()
+
+    # Reads --------------------------------------------------------------------------------------------------------
+
+    async def read(self, record: CallRecord) -> bool:
+        """Ask for one call and fold the answer; return whether there was one. A failed read proves nothing."""
+        ref = record.view.ref
+        if ref is None or record.view.over:
+            return False
+        await self._within_budget()
+        try:
+            answer = await self._session.read(ref)
+        except (ProviderError, Unsupported) as error:
+            _log.info("%s: reading call %s failed: %s", self._switchboard.provider, record.id, error)
+            return False
+        record.last_read = self._clock.now()
+        if isinstance(answer, Gone):
+            self._take_gone(record)
+        else:
+            self._switchboard.report(answer)
+        return True
+
+    def _take_gone(self, record: CallRecord) -> None:
+        now = self._clock.now()
+        fresh = record.named_at is None or now - record.named_at < _FRESH
+        if fresh and (record.gone_at is None or now - record.gone_at < _REPEAT_GONE):
+            if record.gone_at is None:
+                record.gone_at = now
+            return
+        if record.view.state is CallState.ENDED:
+            self._switchboard.end(record)
+        else:
+            self._switchboard.end(record, confidence=Confidence.INFERRED)
+
+    async def list_calls(self) -> CallList | None:
+        """Ask for all live calls; None where the provider cannot tell, or did not."""
+        if not self._can_list:
+            return None
+        await self._within_budget()
+        try:
+            return await self._session.list_calls()
+        except Unsupported:
+            self._can_list = False
+            return None
+
+    async def _within_budget(self) -> None:
+        now = self._clock.now()
+        start = max(now, self._next_read)
+        self._next_read = start + 1.0 / self._lifecycle.reads_per_second
+        # A burst of one second's worth is free; only what exceeds the budget waits.
+        if start - now > 1.0:
+            await self._clock.sleep_until(start - 1.0)
+
+    # Sweeps -------------------------------------------------------------------------------------------------------
+
+    async def sweep_regularly(self) -> None:
+        """Sweep for as long as the bridge is open, as often as the provider's silence demands."""
+        staleness = self._session.max_staleness
+        interval = staleness if staleness is not None else self._lifecycle.sweep_interval
+        pause = interval
+        while True:
+            await self._clock.sleep_until(self._clock.now() + pause)
+            if any(record.view.ref is not None for record in self._switchboard.live):
+                pause = interval if await self.sweep() else min(30.0, max(pause, 0.5) * 2)
+
+    async def sweep(self) -> bool:
+        """Read every live call, by one list where possible; return whether the provider answered."""
+        began = self._host.stamp()
+        try:
+            listed = await self.list_calls()
+        except ProviderError as error:
+            self._failed(str(error), began)
+            return False
+        answered = True
+        if listed is None:
+            for record in self._stalest_first():
+                answered = await self.read(record) and answered
+        else:
+            self._switchboard.report(*(report for report in listed.reports if self._known(report.ref)))
+            if listed.complete:
+                present = {report.ref for report in listed.reports}
+                for record in self._stalest_first():
+                    absent = record.view.ref not in present and (record.named_at or 0.0) < listed.as_of
+                    if absent and not record.view.over:
+                        answered = await self.read(record) and answered
+        if answered:
+            self._recovered()
+        else:
+            self._failed("reads of calls fail", began)
+        return answered
+
+    def _known(self, ref: str | None) -> bool:
+        return self._switchboard.find(ref=ref) is not None
+
+    def _stalest_first(self) -> list[CallRecord]:
+        named = [record for record in self._switchboard.live if record.view.ref is not None]
+        return sorted(named, key=lambda record: record.last_read)
+
+    def _failed(self, error: str, since: float) -> None:
+        if self._failures == 0:
+            self._failing_since = since
+        self._failures += 1
+        if self._failures == _TROUBLE:
+            self._switchboard.publish(ChannelFailed(error=error, attempts=self._failures))
+
+    def _recovered(self) -> None:
+        if self._failures:
+            now = self._host.stamp()
+            if self._session.max_staleness is not None:
+                self._host.report(Gap(as_of=now, since=self._failing_since, why="the provider could not be read"))
+            self._failures = 0

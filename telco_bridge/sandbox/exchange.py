@@ -1,0 +1,294 @@
+"""A simulated phone network: parties ring, answer, refuse and hang up, and nothing leaves the process."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar
+
+from ..media import Modality
+from .clock import NetworkClock, SteppedClock, Timer
+from .faults import Fault, Faults
+from .numbers import Behaviour, lookup, normalize
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Clearing", "Exchange", "Leg", "LegEvent", "LegState", "Side"]
+
+AUDIO = frozenset({Modality.AUDIO})
+
+
+class LegState(StrEnum):
+    """How far a call through the network has come."""
+
+    TRYING = "trying"
+    RINGING = "ringing"
+    UP = "up"
+    DOWN = "down"
+
+
+class Side(StrEnum):
+    """Who did something to a call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+    NETWORK = "network"
+
+
+class LegEvent(StrEnum):
+    """What a watcher of a call is told."""
+
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    MEDIA = "media"
+    """The set of modalities changed."""
+    HELD = "held"
+    DIGITS = "digits"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """Why the network cleared a call: a SIP status, its phrase, and whose doing it was. 200 is an ordinary hang-up."""
+
+    sip: int
+    phrase: str
+    by: Side
+
+
+Watcher = Callable[["Leg", LegEvent], None]
+
+
+class Leg:
+    """One call through the network, between a caller and a callee.
+
+    A platform (an emulator, or the simulator) holds the leg of its own side and is told by its watcher what the far
+    side and the network do. Watchers run in the network's thread and must return at once.
+    """
+
+    def __init__(
+        self, exchange: Exchange, number: int, caller: str, callee: str, media: frozenset[Modality], ours: Side
+    ) -> None:
+        self._exchange = exchange
+        self.id = f"leg-{number}"
+        self.caller = caller
+        self.callee = callee
+        self.ours = ours
+        """The side that the platform holds."""
+        self.state = LegState.TRYING
+        self.media = media
+        self.held = False
+        self.answered = False
+        self.clearing: Clearing | None = None
+        self.digits: list[tuple[Side, str]] = []
+        self.watcher: Watcher | None = None
+        self._timers: list[Timer] = []
+
+    def __repr__(self) -> str:
+        return f"<Leg {self.id} {self.caller} to {self.callee}: {self.state}>"
+
+    @property
+    def far(self) -> Side:
+        """The side that the platform does not hold."""
+        return Side.CALLEE if self.ours is Side.CALLER else Side.CALLER
+
+    def ring(self) -> None:
+        """The callee rings."""
+        with self._exchange.lock:
+            if self.state is LegState.TRYING:
+                self.state = LegState.RINGING
+                self._tell(LegEvent.RINGING)
+
+    def answer(self, media: frozenset[Modality] | None = None) -> None:
+        """The callee answers, with these of the offered modalities (all of them by default)."""
+        with self._exchange.lock:
+            if self.state in (LegState.TRYING, LegState.RINGING):
+                self.state = LegState.UP
+                self.answered = True
+                if media is not None:
+                    self.media &= media
+                self._tell(LegEvent.ANSWERED)
+
+    def refuse(self, sip: int, phrase: str, *, by: Side = Side.CALLEE) -> None:
+        """The call is refused, by the callee or the network."""
+        with self._exchange.lock:
+            if self.state in (LegState.TRYING, LegState.RINGING):
+                self._clear(Clearing(sip, phrase, by))
+
+    def hang_up(self, *, by: Side) -> None:
+        """One side hangs up; before the answer this cancels the attempt (487)."""
+        with self._exchange.lock:
+            if self.state is LegState.UP:
+                self._clear(Clearing(200, "OK", by))
+            elif self.state is not LegState.DOWN:
+                self._clear(Clearing(487, "Request Terminated", by))
+
+    def set_media(self, media: frozenset[Modality]) -> None:
+        """The sides agree on other media. An empty set leaves the call up, silent."""
+        with self._exchange.lock:
+            if self.state is LegState.UP and media != self.media:
+                self.media = media
+                self._tell(LegEvent.MEDIA)
+
+    def set_held(self, held: bool) -> None:  # noqa: FBT001 - the value is the message
+        """The platform puts the far end on hold, or takes it back."""
+        with self._exchange.lock:
+            if self.state is LegState.UP and held != self.held:
+                self.held = held
+                self._tell(LegEvent.HELD)
+
+    def press(self, digits: str, *, by: Side) -> None:
+        """One side presses keys."""
+        with self._exchange.lock:
+            if self.state is LegState.UP:
+                self.digits.append((by, digits))
+                self._tell(LegEvent.DIGITS)
+
+    def _clear(self, clearing: Clearing) -> None:
+        self.state = LegState.DOWN
+        self.clearing = clearing
+        for timer in self._timers:
+            timer.cancel()
+        self._exchange.legs.pop(self.id, None)
+        self._tell(LegEvent.CLEARED)
+
+    def _tell(self, event: LegEvent) -> None:
+        self._exchange.history.append((self._exchange.now(), self.id, event))
+        if self.watcher is not None:
+            self.watcher(self, event)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run the action that many network seconds from now, unless the call is cleared before."""
+        self._timers.append(self._exchange.after(seconds, action))
+
+
+class Exchange:
+    """The network. Enter it (`with Exchange() as exchange:`) to let its time run.
+
+    `speed` makes its time run faster than the machine's; a `SteppedClock` instead makes it stand still between steps.
+    A `name` lets configuration files refer to it for as long as it is open. All methods may be called from any thread.
+    """
+
+    _named: ClassVar[weakref.WeakValueDictionary[str, Exchange]] = weakref.WeakValueDictionary()
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        speed: float = 1.0,
+        clock: SteppedClock | None = None,
+        no_answer_after: float = 180.0,
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.clock: NetworkClock | SteppedClock = clock if clock is not None else NetworkClock(speed)
+        self.no_answer_after = no_answer_after
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self.lock = threading.RLock()
+        self.legs: dict[str, Leg] = {}
+        """The calls that are not cleared, by their ids."""
+        self.history: list[tuple[float, str, LegEvent]] = []
+        self.faults = Faults(frozenset({Fault.LOSE_EVENT, Fault.DOUBLE_EVENT, Fault.DROP_REQUEST, Fault.DROP_ANSWER}))
+        """What the simulator provider, which has no wire, is told to suffer."""
+        self._numbers = itertools.count(1)
+        self._platforms: dict[str, Callable[[Leg], None]] = {}
+        self._directory: dict[str, Behaviour] = {}
+
+    def __enter__(self) -> Self:
+        if self.name is not None:
+            Exchange._named[self.name] = self
+        self.clock.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clock.stop()
+        if self.name is not None and Exchange._named.get(self.name) is self:
+            del Exchange._named[self.name]
+
+    @classmethod
+    def named(cls, name: str) -> Exchange | None:
+        """The open exchange of that name in this process, or None."""
+        return cls._named.get(name)
+
+    def now(self) -> float:
+        """The network's time in seconds."""
+        return self.clock.now()
+
+    def after(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Run the action that many network seconds from now, under the network's lock."""
+
+        def run() -> None:
+            with self.lock:
+                if not timer.cancelled:
+                    action()
+
+        timer = self.clock.call_at(self.now() + seconds, run)
+        return timer
+
+    def set_behaviour(self, address: str, behaviour: Behaviour) -> None:
+        """Let an address behave otherwise than the directory says, in this network."""
+        self._directory[normalize(address)] = behaviour
+
+    def behaviour(self, address: str) -> Behaviour:
+        """What that address does when it is called."""
+        return self._directory.get(normalize(address)) or lookup(address)
+
+    def call(self, *, caller: str, callee: str, media: frozenset[Modality] = AUDIO, watcher: Watcher) -> Leg:
+        """A platform calls somebody. The watcher is told what happens; nothing is told before this returns."""
+        with self.lock:
+            leg = self._leg(caller, callee, media, Side.CALLER)
+            leg.watcher = watcher
+            self._play(leg, self.behaviour(callee))
+            return leg
+
+    def register(self, address: str, incoming: Callable[[Leg], None]) -> None:
+        """A platform owns an address: `incoming` is told of calls to it and sets the leg's `watcher`."""
+        self._platforms[normalize(address)] = incoming
+
+    def call_in(self, *, caller: str, callee: str, media: frozenset[Modality] = AUDIO) -> Leg:
+        """A party calls an address that a platform owns. The leg is the platform's; its far side is the caller."""
+        with self.lock:
+            leg = self._leg(caller, callee, media, Side.CALLEE)
+            incoming = self._platforms.get(normalize(callee))
+            if incoming is None:
+                leg.later(0.0, lambda: leg.refuse(404, "Not Found", by=Side.NETWORK))
+            else:
+                incoming(leg)
+            return leg
+
+    def _leg(self, caller: str, callee: str, media: frozenset[Modality], ours: Side) -> Leg:
+        leg = Leg(self, next(self._numbers), caller, callee, media, ours)
+        self.legs[leg.id] = leg
+        return leg
+
+    def _play(self, leg: Leg, party: Behaviour) -> None:
+        """Set the timers that make the callee behave."""
+        later = leg.later
+        if party.rings_after is None:
+            if party.refuses is not None:
+                sip, phrase = party.refuses
+                by = Side.NETWORK if sip == 404 else Side.CALLEE
+                later(party.refuses_after, lambda: leg.refuse(sip, phrase, by=by))
+            return
+        later(party.rings_after, leg.ring)
+        if party.refuses is not None:
+            sip, phrase = party.refuses
+            later(party.rings_after + party.refuses_after, lambda: leg.refuse(sip, phrase))
+        elif party.answers_after is not None:
+            taken = frozenset({Modality.AUDIO, Modality.VIDEO}) if party.video else AUDIO
+            answered = party.rings_after + party.answers_after
+            later(answered, lambda: leg.answer(taken))
+            if party.hangs_up_after is not None:
+                later(answered + party.hangs_up_after, lambda: leg.hang_up(by=Side.CALLEE))
+        else:
+            unanswered = party.rings_after + self.no_answer_after
+            later(unanswered, lambda: leg.refuse(480, "Temporarily Unavailable", by=Side.NETWORK))

@@ -1,0 +1,341 @@
+"""The provider `simulator`: the simulated network without any wire in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator
+
+from ..media import MediaDirection, Modality, StreamState, Transport
+from ..provider import (
+    Answer,
+    AnswerLost,
+    CallDirection,
+    CallList,
+    CallReport,
+    CallState,
+    CallView,
+    Capability,
+    Cause,
+    Command,
+    Confidence,
+    ConfigError,
+    Dial,
+    Dialled,
+    EndedBy,
+    Gone,
+    HangUp,
+    Hold,
+    Host,
+    Invitation,
+    NotSent,
+    Party,
+    ProviderPlugin,
+    ProviderSession,
+    ReasonRow,
+    Refused,
+    Reject,
+    Resume,
+    SendDigits,
+    Source,
+    StartMedia,
+    StopMedia,
+    StreamReport,
+    Support,
+    SupportLevel,
+    Termination,
+    TerminationReason,
+    TooLate,
+    Unsupported,
+    hookimpl,
+)
+from ..reports import DigitHeard, Fact
+from .exchange import Exchange, Leg, LegEvent, LegState, Side
+from .faults import Fault
+
+__all__ = ["SimulatorConfig", "SimulatorSession", "telco_bridge_provider"]
+
+_R = TerminationReason
+
+
+class SimulatorConfig(BaseModel):
+    """Settings of the simulator. Without `exchange` it brings a network of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    exchange: SkipValidation[Exchange | str | None] = Field(
+        default=None, description="an exchange, or the name of one that is open in this process"
+    )
+    speed: float = Field(default=1.0, gt=0, description="how fast the time of its own network runs")
+    caller_id: str = Field(default="+15550000001", description="the number that calls come from")
+    numbers: tuple[str, ...] = Field(default=(), description="numbers whose calls arrive here")
+
+    @field_validator("exchange")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        if value is not None and not isinstance(value, Exchange | str):
+            raise ValueError("give an Exchange, or the name of one that is open in this process")
+        return value
+
+
+_FULL = Support(SupportLevel.FULL)
+SUPPORT = {
+    Capability.DIAL: _FULL,
+    Capability.DIAL_OFFER: Support(SupportLevel.FULL, "the SDP is kept, not read"),
+    Capability.RING_TIMEOUT: Support(SupportLevel.EMULATED, "the bridge hangs up"),
+    Capability.MAX_DURATION: Support(SupportLevel.EMULATED, "the bridge hangs up"),
+    Capability.ANSWER: _FULL,
+    Capability.REJECT: _FULL,
+    Capability.REDIRECT: Support(SupportLevel.NOT_IMPLEMENTED),
+    Capability.HANG_UP: _FULL,
+    Capability.START_AUDIO: _FULL,
+    Capability.STOP_AUDIO: Support(SupportLevel.FULL, "the call goes on, silent"),
+    Capability.START_VIDEO: _FULL,
+    Capability.STOP_VIDEO: Support(SupportLevel.FULL, "the call goes on"),
+    Capability.START_SCREEN: Support(SupportLevel.PROVIDER_CANNOT),
+    Capability.STOP_SCREEN: Support(SupportLevel.PROVIDER_CANNOT),
+    Capability.START_MESSAGING: Support(SupportLevel.PROVIDER_CANNOT),
+    Capability.STOP_MESSAGING: Support(SupportLevel.PROVIDER_CANNOT),
+    Capability.STOP_REASON: Support(SupportLevel.FULL, "kept with the stream"),
+    Capability.HOLD: _FULL,
+    Capability.RESUME: _FULL,
+    Capability.SEND_DIGITS: _FULL,
+    Capability.LIST_CALLS: _FULL,
+}
+
+SIP_REASONS = {
+    200: _R.NORMAL,
+    404: _R.UNALLOCATED_NUMBER,
+    480: _R.NO_ANSWER,
+    486: _R.BUSY,
+    487: _R.CANCELLED,
+    603: _R.REJECTED,
+}
+"""What the simulated network's SIP statuses mean."""
+
+
+def explain(cause: Cause, view: CallView) -> Termination:
+    """Translate the network's clearing: a SIP status, and the side that caused it."""
+    sides = {
+        "us": EndedBy.APPLICATION,
+        "far": EndedBy.REMOTE,
+        Side.NETWORK: EndedBy.NETWORK,
+    }
+    by = sides.get(cause.detail.get("by", ""), EndedBy.UNKNOWN)
+    reason = SIP_REASONS.get(cause.sip, _R.UNKNOWN) if cause.sip is not None else _R.UNKNOWN
+    asked = view.asked_to_end
+    if asked is not None and by is EndedBy.APPLICATION:
+        by = asked.by
+        if by is EndedBy.BRIDGE and asked.reason is not None:
+            reason = asked.reason
+        elif isinstance(asked, Reject):
+            reason = _R.REJECTED
+    native = f"{cause.sip} {cause.text}" if cause.sip is not None else cause.text
+    confidence = Confidence.REPORTED if cause.said else Confidence.UNKNOWN
+    return Termination(reason=reason, by=by, native=native, sip=cause.sip, detail=cause.detail, confidence=confidence)
+
+
+def possible(view: CallView) -> frozenset[Capability]:
+    """What the state of the call allows."""
+    c = Capability
+    if view.state is CallState.ENDED:
+        return frozenset()
+    allowed = {c.HANG_UP}
+    if view.direction is CallDirection.INBOUND and view.state is CallState.RINGING:
+        allowed |= {c.ANSWER, c.REJECT}
+    if view.state is CallState.CONNECTED:
+        allowed |= {c.START_AUDIO, c.STOP_AUDIO, c.START_VIDEO, c.STOP_VIDEO, c.SEND_DIGITS}
+        allowed.add(c.RESUME if view.held else c.HOLD)
+    return frozenset(allowed)
+
+
+class SimulatorSession(ProviderSession):
+    """Drives an exchange directly and reports what its legs do."""
+
+    def __init__(
+        self, config: SimulatorConfig, exchange: Exchange, host: Host, portal: anyio.from_thread.BlockingPortal
+    ) -> None:
+        self._config = config
+        self._exchange = exchange
+        self._host = host
+        self._portal = portal
+        self._home = threading.get_ident()
+        self._legs: dict[str, Leg] = {}
+        self._tokens: dict[str, str] = {}
+        for number in config.numbers:
+            exchange.register(number, self._ring)
+
+    async def execute(self, command: Command) -> None:
+        """Do it to the leg; its watcher reports what comes of it."""
+        if self._exchange.faults.take(Fault.DROP_REQUEST, command.name) is not None:
+            raise NotSent(f"{command.name}: the simulated line is down")
+        self._do(command)
+        if self._exchange.faults.take(Fault.DROP_ANSWER, command.name) is not None:
+            raise AnswerLost(f"{command.name}: the simulated answer was lost")
+
+    def _do(self, command: Command) -> None:
+        if isinstance(command, Dial):
+            self._dial(command)
+            return
+        leg = self._legs.get(command.ref or "")
+        if leg is None or leg.state is LegState.DOWN:
+            raise TooLate(f"{command.name}: the leg is down")
+        match command:
+            case HangUp():
+                leg.hang_up(by=leg.ours)
+            case Answer():
+                leg.answer()
+            case Reject():
+                leg.refuse(603, "Decline", by=leg.ours)
+            case StartMedia():
+                leg.set_media(leg.media | {command.modality})
+            case StopMedia():
+                leg.set_media(leg.media - command.modalities)
+            case Hold():
+                leg.set_held(True)
+            case Resume():
+                leg.set_held(False)
+            case SendDigits():
+                leg.press(command.digits, by=leg.ours)
+            case _:
+                raise Unsupported(f"{command.name}: the simulator does not know it")
+
+    def _dial(self, command: Dial) -> None:
+        to = command.to.strip()
+        if not (to.startswith("sip:") or (to.startswith("+") and to[1:].isdecimal() and 3 <= len(to) <= 16)):
+            raise Refused(f"Dial: {command.to!r} is no number: write +15550100, or sip:user@host", provider="simulator")
+        caller = command.caller_id or self._config.caller_id
+        with self._exchange.lock:
+            leg = self._exchange.call(caller=caller, callee=to, media=command.modalities, watcher=self._watch)
+            self._legs[leg.id] = leg
+            self._tokens[leg.id] = command.id
+            report = self._describe(leg, Source.ANSWER)
+        self._report(report)
+
+    def _ring(self, leg: Leg) -> None:
+        """Somebody calls one of our numbers."""
+        leg.watcher = self._watch
+        self._legs[leg.id] = leg
+        leg.ring()
+
+    def _watch(self, leg: Leg, event: LegEvent) -> None:
+        if self._exchange.faults.take(Fault.LOSE_EVENT, f"{event}") is not None:
+            return
+        stamp = self._host.stamp()
+        facts: list[Fact] = [self._describe(leg, Source.PUSH, as_of=stamp)]
+        if event is LegEvent.DIGITS:
+            side, digits = leg.digits[-1]
+            heard = digits if side is leg.far else ""
+            facts = [DigitHeard(as_of=stamp, ref=leg.id, digit=digit) for digit in heard]
+        if self._exchange.faults.take(Fault.DOUBLE_EVENT, f"{event}") is not None:
+            facts = facts * 2
+        self._report(*facts)
+
+    def _report(self, *facts: Fact) -> None:
+        if threading.get_ident() == self._home:
+            self._host.report(*facts)
+        else:
+            try:
+                self._portal.start_task_soon(self._report_at_home, facts)
+            except RuntimeError:
+                # The session has closed between the network's word and its arrival.
+                return
+
+    async def _report_at_home(self, facts: tuple[Fact, ...]) -> None:
+        self._host.report(*facts)
+
+    def _describe(self, leg: Leg, source: Source, *, as_of: float | None = None) -> CallReport:
+        """Everything that is known of the leg, which is everything."""
+        inbound = leg.ours is Side.CALLEE
+        states = {
+            LegState.TRYING: CallState.RINGING if inbound else CallState.DIALING,
+            LegState.RINGING: CallState.RINGING,
+            LegState.UP: CallState.CONNECTED,
+            LegState.DOWN: CallState.ENDED,
+        }
+        near, far = (leg.callee, leg.caller) if inbound else (leg.caller, leg.callee)
+        media = leg.media if leg.state is LegState.UP else frozenset[Modality]()
+        return CallReport(
+            source=source,
+            as_of=as_of if as_of is not None else self._host.stamp(),
+            ref=leg.id,
+            command_id=self._tokens.get(leg.id),
+            origin=Invitation() if inbound else Dialled(),
+            state=states[leg.state],
+            answered=leg.answered if leg.state in (LegState.UP, LegState.DOWN) else None,
+            remote=Party(far),
+            local=Party(near),
+            held=leg.held if leg.state is LegState.UP else None,
+            streams=tuple(
+                StreamReport(
+                    slot=str(modality),
+                    modality=modality,
+                    transport=Transport.VOIP,
+                    direction=MediaDirection.BOTH,
+                    state=StreamState.ACTIVE,
+                )
+                for modality in sorted(media)
+            ),
+            streams_complete=leg.state is LegState.UP,
+            cause=self._cause(leg),
+            native={"leg": leg.id, "state": str(leg.state), "caller": leg.caller, "callee": leg.callee},
+        )
+
+    @staticmethod
+    def _cause(leg: Leg) -> Cause | None:
+        if leg.clearing is None:
+            return None
+        sides = {leg.ours: "us", leg.far: "far"}
+        by = sides.get(leg.clearing.by, str(leg.clearing.by))
+        return Cause(dialect="SIP", text=leg.clearing.phrase, sip=leg.clearing.sip, detail={"by": by})
+
+    async def read(self, ref: str) -> CallReport | Gone:
+        """Look at the leg. A leg that was cleared is still known, with its clearing."""
+        await anyio.lowlevel.checkpoint()
+        stamp = self._host.stamp()
+        leg = self._legs.get(ref)
+        return Gone(stamp, "no such leg") if leg is None else self._describe(leg, Source.READ, as_of=stamp)
+
+    async def list_calls(self) -> CallList:
+        """Look at every leg that is up."""
+        await anyio.lowlevel.checkpoint()
+        stamp = self._host.stamp()
+        legs = [leg for leg in self._legs.values() if leg.state is not LegState.DOWN]
+        reports = tuple(self._describe(leg, Source.READ, as_of=stamp) for leg in legs)
+        return CallList(reports, stamp, complete=True)
+
+
+@asynccontextmanager
+async def connect(config: SimulatorConfig, host: Host) -> AsyncGenerator[ProviderSession]:
+    """Join the configured exchange, or one of its own whose time starts now."""
+    exchange = config.exchange
+    if isinstance(exchange, str):
+        named = Exchange.named(exchange)
+        if named is None:
+            raise ConfigError(f"exchange: no exchange named {exchange!r} is open in this process")
+        exchange = named
+    async with anyio.from_thread.BlockingPortal() as portal:
+        if exchange is not None:
+            yield SimulatorSession(config, exchange, host, portal)
+        else:
+            with Exchange(speed=config.speed) as own:
+                yield SimulatorSession(config, own, host, portal)
+
+
+@hookimpl
+def telco_bridge_provider() -> ProviderPlugin[SimulatorConfig]:
+    """Offer the provider `simulator`."""
+    return ProviderPlugin(
+        name="simulator",
+        config_model=SimulatorConfig,
+        support=SUPPORT,
+        explain=explain,
+        possible=possible,
+        connect=connect,
+        reasons=tuple(ReasonRow("SIP", str(sip), reason) for sip, reason in SIP_REASONS.items()),
+    )
