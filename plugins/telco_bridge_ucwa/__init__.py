@@ -1,0 +1,1 @@
+"""Skype for Business (Microsoft UCWA 2.0) as a telco_bridge provider."""

@@ -1,0 +1,138 @@
+"""A Skype for Business server that answers UCWA 2.0 in front of a simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from telco_bridge.sandbox.emulator import ASGIApp, Emulator, Fault
+from telco_bridge.sandbox.exchange import Exchange
+
+from .application import Application
+from .discovery import Discovery
+from .errors import UcwaError
+from .front import Front
+from .pool import Pool
+from .settings import Settings, Stop
+from .tickets import Tickets
+
+__all__ = ["UcwaEmulator"]
+
+
+class UcwaEmulator(Emulator):
+    """UCWA 2.0 in JSON for one user, served by `telco_bridge.serving.Server`.
+
+    Times are in seconds of the network's clock. `absolute_links` is the share of links that carry the host;
+    `embedded=False` makes every event a bare link; `withheld` names links that are never offered; `pool_host` puts the
+    applications on another host name than discovery, with tokens of its own. `own_phone_answers_after` is when the user
+    picks up the own phone that phone audio rings first (None: never).
+
+    Faults are ordered by the rel of the link that is used (`"POST startPhoneAudio"`, `"GET events"`) and for events by
+    `"event phoneAudio updated"`. The `cancel` of an invitation has the address of the modality's stop, and its name.
+    Options: `status`, `code`, `subcode`, `executed` for SERVER_ERROR; `retry_after`, `executed` for RATE_LIMIT;
+    `status`, `executed` for HTML_ANSWER; `host`, `rel` for FOREIGN_LINK; `state` for UNKNOWN_STATE; `seconds` for
+    DELAY_EVENT and MERGE_EVENTS; `content_type` for WRONG_CONTENT_TYPE; `subcode` for LOSE_APPLICATION.
+    """
+
+    known_faults = frozenset(
+        {
+            Fault.LOSE_EVENT,
+            Fault.DOUBLE_EVENT,
+            Fault.DELAY_EVENT,
+            Fault.MERGE_EVENTS,
+            Fault.EVENT_BEFORE_ANSWER,
+            Fault.UNKNOWN_STATE,
+            Fault.SERVER_ERROR,
+            Fault.RATE_LIMIT,
+            Fault.DROP_REQUEST,
+            Fault.DROP_ANSWER,
+            Fault.HTML_ANSWER,
+            Fault.MALFORMED_JSON,
+            Fault.TRUNCATED_BODY,
+            Fault.WRONG_CONTENT_TYPE,
+            Fault.FOREIGN_LINK,
+            Fault.EXPIRE_TOKEN,
+            Fault.LOSE_APPLICATION,
+        }
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        username: str = "ada@sandbox.test",
+        password: str = "analytical-engine",  # noqa: S107 - the user of a simulated server
+        name: str = "Ada Lovelace",
+        phone_number: str = "+15550000001",
+        seed: int = 0,
+        absolute_links: float = 0.2,
+        embedded: bool = True,
+        bom: bool = False,
+        pool_host: str | None = None,
+        withheld: Iterable[str] = (),
+        ends_with_last_modality: bool = True,
+        token_lifetime: float = 28_800.0,
+        ring_timeout: float = 60.0,
+        own_phone_answers_after: float | None = 0.5,
+        hang_up_takes: float = 0.2,
+        add_media_takes: float = 0.3,
+        inactive_after: float = 900.0,
+        resume_after: float | None = None,
+    ) -> None:
+        super().__init__(exchange)
+        self._settings = Settings(
+            username=username,
+            password=password,
+            name=name,
+            phone_number=phone_number,
+            embedded=embedded,
+            bom=bom,
+            pool_host=pool_host,
+            withheld=frozenset(withheld),
+            ends_with_last_modality=ends_with_last_modality,
+            token_lifetime=token_lifetime,
+            ring_timeout=ring_timeout,
+            own_phone_answers_after=own_phone_answers_after,
+            hang_up_takes=hang_up_takes,
+            add_media_takes=add_media_takes,
+            inactive_after=inactive_after,
+            resume_after=resume_after,
+        )
+        self._pool = Pool(self, self._settings, seed=seed, absolute_links=absolute_links)
+        self._discovery = Discovery(self._pool)
+        self._front = Front(self._pool, Tickets(self._pool))
+
+    @property
+    def app(self) -> ASGIApp:
+        return cast("ASGIApp", self._front)
+
+    @property
+    def root_url(self) -> str:
+        """Where discovery begins."""
+        return self._discovery.root.href
+
+    @property
+    def stops(self) -> list[Stop]:
+        """Every request to stop audio or video that was accepted, oldest first, with its reason."""
+        return self._pool.stops
+
+    @property
+    def applications(self) -> list[Application]:
+        """The applications that run, oldest first."""
+        return self._pool.applications
+
+    def profile(self) -> dict[str, object]:
+        settings = self._settings
+        return {
+            "provider": "ucwa",
+            "user_url": self._discovery.user.href,
+            "username": settings.username,
+            "password": settings.password,
+            "phone_number": settings.phone_number,
+        }
+
+    async def stopped(self) -> None:
+        """The server is about to stop: calls end, and whoever polls is told that the service is not available."""
+        for application in list(self._pool.applications):
+            application.close(UcwaError(503, "ServiceUnavailable", None, "The server is shutting down."))
+        await super().stopped()

@@ -1,0 +1,232 @@
+"""The front door: every request passes here, is given to whoever lives at its address, and may meet with trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol, cast
+
+from starlette.requests import Request
+
+from telco_bridge.sandbox.emulator import Fault, WireRecord
+
+from .answers import HTML, Answer, Send, break_off, divert, encode, of_error, send_answer
+from .application import Application
+from .directory import Place
+from .errors import UcwaError, not_found
+from .inputs import Ask
+from .pool import Pool
+from .tickets import Tickets
+
+__all__ = ["Front"]
+
+_RECORDED = ("to", "phoneNumber", "operationId", "subject", "reason", "ack", "userAgent", "endpointId", "instanceId")
+_PATIENCE = 1.0
+"""Seconds of real time that an answer waits for its events to be fetched, when it is to come after them."""
+
+
+def _page(status: int, title: str) -> Answer:
+    """Return a page as the web server in front of UCWA makes it: no JSON, no code."""
+    text = f"<html><head><title>{status} - {title}</title></head><body><h1>{status} - {title}</h1></body></html>"
+    return Answer(status, html=text)
+
+
+class _Receive(Protocol):
+    def __call__(self) -> Awaitable[MutableMapping[str, Any]]: ...
+
+
+class Front:
+    """The ASGI application of one pool."""
+
+    def __init__(self, pool: Pool, tickets: Tickets) -> None:
+        self._pool = pool
+        self._tickets = tickets
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        place = self._pool.directory.find(request.url.path)
+        body = await request.body()
+        if place is None:
+            self._pool.wire.add(WireRecord(self._pool.now(), "bridge", f"{request.method} (no such address)", "404"))
+            await self._send(send, _page(404, "File or directory not found."))
+            return
+        ask = Ask(
+            method=request.method,
+            place=place,
+            host=request.headers.get("host", ""),
+            headers=dict(request.headers),
+            query=dict(request.query_params),
+            body=body,
+            disconnected=lambda: _disconnected(receive),
+        )
+        await self._serve(ask, send)
+
+    async def _serve(self, ask: Ask, send: Send) -> None:
+        operation = f"{ask.method} {ask.place.rel}"
+        take = self._pool.faults.take
+        if take(Fault.DROP_REQUEST, operation) is not None:
+            self._record(ask, operation, "dropped before it was executed")
+            await break_off(send)
+            return
+        trouble, executed = self._trouble(operation)
+        if trouble is not None and not executed:
+            answer = trouble
+        else:
+            answer = await self._execute(ask, operation)
+            if trouble is not None:
+                trouble.then = answer.then
+                answer = trouble
+        then = answer.then
+        if then is not None and take(Fault.EVENT_BEFORE_ANSWER, operation) is not None:
+            then()
+            then = None
+            owner = ask.place.owner
+            if isinstance(owner, Application):
+                await _within(owner.channel.caught_up(), _PATIENCE)
+        try:
+            if take(Fault.DROP_ANSWER, operation) is not None:
+                self._record(ask, operation, f"{answer.status}, dropped")
+                await break_off(send)
+            else:
+                self._record(ask, operation, f"{answer.status} {answer.note}".rstrip())
+                await self._send(send, answer, operation)
+        finally:
+            if then is not None:
+                then()
+
+    def _trouble(self, operation: str) -> tuple[Answer | None, bool]:
+        """Return the answer that a fault puts in place of the true one, and whether the request is executed.
+
+        Refusals are not, pages in place of an answer are, unless the fault was ordered with `executed` otherwise.
+        """
+        for fault, make in _ANSWERS.items():
+            options = self._pool.faults.take(fault, operation)
+            if options is not None:
+                return make(options), bool(options.get("executed", fault is Fault.HTML_ANSWER))
+        return None, False
+
+    async def _execute(self, ask: Ask, operation: str) -> Answer:
+        place = ask.place
+        faults = self._pool.faults
+        if place.guarded:
+            if faults.take(Fault.EXPIRE_TOKEN, operation) is not None:
+                self._tickets.expire(ask)
+            if not self._tickets.good(ask):
+                return self._tickets.challenge(ask)
+        try:
+            if isinstance(place.owner, Application):
+                options = faults.take(Fault.LOSE_APPLICATION, operation)
+                if options is not None:
+                    place.owner.close(_lost(options))
+            return await self._ask(ask, place)
+        except UcwaError as error:
+            return of_error(error)
+
+    async def _ask(self, ask: Ask, place: Place) -> Answer:
+        if place.owner is not None and place.owner.gone is not None:
+            raise place.owner.gone
+        if place.retired or any(ask.query.get(name) != value for name, value in place.query.items()):
+            raise not_found()
+        handler = place.handlers.get(ask.method)
+        if handler is None:
+            raise UcwaError(405, "MethodNotAllowed", None, f"{ask.method} is not possible here.")
+        if ask.method in ("POST", "PUT"):
+            if "content-length" not in ask.headers and "transfer-encoding" not in ask.headers:
+                return _page(411, "Length Required")
+            if place.guarded and not ask.headers.get("content-type", "").startswith("application/sdp"):
+                ask.read()
+        answer = handler(ask)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def _send(self, send: Send, answer: Answer, operation: str = "") -> None:
+        take = self._pool.faults.take
+        headers = [("X-MS-Server-Fqdn", "pool.sandbox.test"), ("Cache-Control", "no-cache"), *answer.headers]
+        located = next((index for index, (name, _) in enumerate(headers) if name == "Location"), None)
+        if answer.body is not None or located is not None:
+            options = take(Fault.FOREIGN_LINK, operation)
+            if options is not None:
+                answer.body, headers = _diverted(answer, headers, located, options)
+        body, kind = encode(answer, bom=self._pool.settings.bom)
+        declared: int | None = None
+        if answer.body is not None:
+            if take(Fault.MALFORMED_JSON, operation) is not None:
+                body = body[: len(body) // 2]
+            if take(Fault.TRUNCATED_BODY, operation) is not None:
+                declared, body = len(body), body[: len(body) // 2]
+            options = take(Fault.WRONG_CONTENT_TYPE, operation)
+            if options is not None:
+                kind = str(options.get("content_type", HTML))
+        if kind:
+            headers.append(("Content-Type", kind))
+        await send_answer(send, answer.status, headers, body, declared=declared)
+
+    def _record(self, ask: Ask, operation: str, answer: str) -> None:
+        fields: dict[str, str] = {}
+        for name in _RECORDED if ask.place.guarded else ():
+            value = ask.inputs.get(name.lower())
+            if isinstance(value, str):
+                fields[name] = value
+        self._pool.wire.add(WireRecord(self._pool.now(), "bridge", operation, answer, fields))
+
+
+def _server_error(options: Mapping[str, object]) -> Answer:
+    subcode = options.get("subcode")
+    status = int(str(options.get("status", 500)))
+    code = str(options.get("code", "ServiceUnavailable" if status == 503 else "ServiceFailure"))
+    return of_error(UcwaError(status, code, None if subcode is None else str(subcode), "The server could not do it."))
+
+
+def _rate_limit(options: Mapping[str, object]) -> Answer:
+    after = options.get("retry_after")
+    pause = None if after is None else float(str(after))
+    return of_error(UcwaError(429, "TooManyRequests", None, "Too many requests.", retry_after=pause))
+
+
+def _html(options: Mapping[str, object]) -> Answer:
+    return _page(int(str(options.get("status", 502))), "Bad Gateway")
+
+
+_ANSWERS: dict[Fault, Callable[[Mapping[str, object]], Answer]] = {
+    Fault.SERVER_ERROR: _server_error,
+    Fault.RATE_LIMIT: _rate_limit,
+    Fault.HTML_ANSWER: _html,
+}
+
+
+def _lost(options: Mapping[str, object]) -> UcwaError:
+    """Return what a lost application answers: unknown by default, or gone for good for the reason that was given."""
+    subcode = str(options.get("subcode", "ApplicationNotFound"))
+    if subcode == "ApplicationNotFound":
+        return not_found("The application is not known.", subcode)
+    return UcwaError(410, "Gone", subcode, "The application is no longer there.")
+
+
+def _diverted(
+    answer: Answer, headers: list[tuple[str, str]], located: int | None, options: Mapping[str, object]
+) -> tuple[dict[str, object] | None, list[tuple[str, str]]]:
+    host, rel = str(options.get("host", "elsewhere.invalid")), options.get("rel")
+    if located is not None:
+        holder: dict[str, object] = {"_links": {"location": {"href": headers[located][1]}}}
+        divert(holder, host, rel=None)
+        moved = cast("dict[str, dict[str, dict[str, str]]]", holder)["_links"]["location"]["href"]
+        headers = [*headers[:located], ("Location", moved), *headers[located + 1 :]]
+    body = copy.deepcopy(answer.body)
+    divert(body, host, rel=None if rel is None else str(rel))
+    return body, headers
+
+
+async def _disconnected(receive: _Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _within(waiting: Awaitable[None], seconds: float) -> None:
+    """Wait no longer than that for a client that may not poll at all."""
+    try:
+        await asyncio.wait_for(waiting, seconds)
+    except TimeoutError:
+        return

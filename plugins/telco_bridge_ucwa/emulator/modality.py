@@ -1,0 +1,238 @@
+"""What phone audio and audio with video share: one call through the network, and the invitation that made it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from telco_bridge.media import Modality
+from telco_bridge.sandbox.clock import Timer
+from telco_bridge.sandbox.exchange import Clearing, Leg, LegEvent, Side
+
+from .answers import Answer
+from .directory import Place
+from .errors import JSON, conflict
+from .inputs import Ask
+from .invitation import Invitation
+from .outcomes import CANCELLED, REMOTE_HANG_UP, TIMEOUT, Outcome, of_clearing
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+
+__all__ = ["CallModality"]
+
+
+class CallModality(ABC):
+    """A modality resource that stands on a call through the network.
+
+    Its state is changed by what the network tells; commands only ask the network.
+    """
+
+    pstn = False
+
+    def __init__(self, conversation: Conversation, rel: str) -> None:
+        self.conversation = conversation
+        self.pool = conversation.pool
+        self.place = conversation.keep(rel, get=self._get)
+        self.state = "Disconnected"
+        self.media: frozenset[Modality] = frozenset()
+        self.leg: Leg | None = None
+        self.invitation: Invitation | None = None
+        self._outcome: Outcome | None = None
+        self._timers: list[Timer] = []
+        self.places: dict[str, Place] = {}
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a call, or an attempt at one."""
+        return self.state != "Disconnected"
+
+    @property
+    @abstractmethod
+    def offered(self) -> tuple[str, ...]:
+        """The links that the state allows."""
+
+    @abstractmethod
+    def connected(self, media: frozenset[Modality], invitation: Invitation) -> None:
+        """The other party has answered with these media."""
+
+    @abstractmethod
+    def media_changed(self, media: frozenset[Modality]) -> None:
+        """The sides have agreed on other media."""
+
+    @abstractmethod
+    def held(self, held: bool) -> None:  # noqa: FBT001 - the value is the message
+        """The other party was put on hold, or taken back."""
+
+    def body(self) -> JSON:
+        """Return the resource."""
+        shown = {rel: self.places[rel].link() for rel in self.pool.offers(self.offered) if rel in self.places}
+        around = {"self": self.place.link(), "conversation": self.conversation.place.link()}
+        return {"rel": self.place.rel, "state": self.state, **self.properties(), "_links": {**around, **shown}}
+
+    def properties(self) -> JSON:
+        """Return the properties beside the state."""
+        return {}
+
+    def updated(self, reason: JSON | None = None) -> None:
+        """Tell that the state or the links changed."""
+        self.conversation.tell(self.place, "updated", body=self.body(), reason=reason)
+
+    def _get(self, _: Ask) -> Answer:
+        return Answer(200, self.body())
+
+    def require(self, *rels: str) -> None:
+        """Refuse a command whose link is not offered now."""
+        offered = self.pool.offers(self.offered)
+        if not any(rel in offered for rel in rels):
+            raise conflict(f"{self.place.rel} is {self.state} and does not allow that now.")
+
+    # The way to a call.
+
+    def expect(self, invitation: Invitation) -> None:
+        """An invitation has been accepted for processing; nobody has been told of it yet."""
+        self.invitation = invitation
+        self.state = "Connecting"
+
+    def begin(self, invitation: Invitation) -> None:
+        """The invitation goes out: tell so, and give up when nobody takes it in time."""
+        self._outcome = None
+        invitation.started()
+        self.conversation.announce()
+        self.updated()
+        self.later(self.pool.settings.ring_timeout, lambda: self._give_up(TIMEOUT))
+        self.invite_target(invitation)
+
+    @abstractmethod
+    def invite_target(self, invitation: Invitation) -> None:
+        """Take the steps that lead to the call."""
+
+    def dial(self, invitation: Invitation, media: frozenset[Modality]) -> None:
+        """Call the other party."""
+        self.leg = self.pool.exchange.call(
+            caller=self.pool.settings.uri, callee=invitation.wanted.to, media=media, watcher=self._watch
+        )
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run the action at that time, unless the call has ended or the attempt is settled before."""
+        self._timers.append(self.pool.after(seconds, action))
+
+    def _settle(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _give_up(self, outcome: Outcome) -> None:
+        """End an attempt that nobody has taken."""
+        if self.invitation is None or self.state != "Connecting":
+            return
+        self._outcome = outcome
+        if self.leg is not None:
+            self.leg.hang_up(by=Side.CALLER)
+        else:
+            self._attempt_failed(outcome)
+
+    # What the network tells.
+
+    def _watch(self, leg: Leg, event: LegEvent) -> None:
+        """Take a fact of the network's, in its thread, with what was true at that moment."""
+        media, held, clearing = leg.media, leg.held, leg.clearing
+        self.pool.post(lambda: self._heard(leg, event, media, held, clearing))
+
+    def _heard(
+        self,
+        leg: Leg,
+        event: LegEvent,
+        media: frozenset[Modality],
+        held: bool,  # noqa: FBT001 - a fact among others
+        clearing: Clearing | None,
+    ) -> None:
+        if leg is not self.leg:
+            return
+        match event:
+            case LegEvent.RINGING if self.invitation is not None:
+                self.invitation.alerting()
+            case LegEvent.ANSWERED if self.invitation is not None:
+                invitation, self.invitation = self.invitation, None
+                self._settle()
+                self.connected(media, invitation)
+            case LegEvent.MEDIA:
+                self.media_changed(media)
+            case LegEvent.HELD:
+                self.held(held)
+            case LegEvent.CLEARED if clearing is not None:
+                self._cleared(clearing)
+            case _:
+                pass
+
+    def _cleared(self, clearing: Clearing) -> None:
+        self.leg = None
+        if self.state == "Connecting":
+            self._attempt_failed(self._outcome or of_clearing(clearing, pstn=self.pstn))
+            return
+        if self.invitation is not None:
+            invitation, self.invitation = self.invitation, None
+            invitation.failed(CANCELLED)
+        by_us = self.state == "Disconnecting" or clearing.by is Side.CALLER
+        self._over(None if by_us else REMOTE_HANG_UP)
+
+    def _attempt_failed(self, outcome: Outcome) -> None:
+        invitation, self.invitation = self.invitation, None
+        if invitation is not None:
+            invitation.failed(outcome)
+        self._over(None)
+
+    def _over(self, reason: JSON | None) -> None:
+        """Nothing is left of the call: tell so, the media of each party, then the conversation."""
+        self._settle()
+        self.leg = None
+        self.state = "Disconnected"
+        ended, self.media = self.media, frozenset()
+        self.updated(reason)
+        self.left_over()
+        for modality in sorted(ended):
+            self.drop(modality)
+        self.conversation.modality_ended(reason, had_media=bool(ended))
+
+    @abstractmethod
+    def left_over(self) -> None:
+        """Tell what else has ended with the call."""
+
+    def use(self, modality: Modality) -> None:
+        """Both parties begin to use a medium."""
+        self.conversation.remote.use(modality)
+        self.conversation.local.use(modality)
+
+    def drop(self, modality: Modality) -> None:
+        """Both parties use a medium no longer."""
+        self.conversation.local.drop(modality)
+        self.conversation.remote.drop(modality)
+
+    # The way out.
+
+    def end(self) -> None:
+        """End the call, or the attempt at one, from this side."""
+        match self.state:
+            case "Connecting":
+                self._give_up(CANCELLED)
+            case "Connected":
+                self.state = "Disconnecting"
+                self.hang_up()
+            case _:
+                pass
+
+    def hang_up(self) -> None:
+        """Let go of the call that is up."""
+        if self.leg is not None:
+            self.leg.hang_up(by=Side.CALLER)
+
+    def abandon(self) -> None:
+        """Let go of everything, and tell nobody."""
+        self._settle()
+        leg, self.leg = self.leg, None
+        self.invitation = None
+        self.state = "Disconnected"
+        self.media = frozenset()
+        if leg is not None:
+            leg.hang_up(by=Side.CALLER)

@@ -1,0 +1,63 @@
+"""How an invitation ends when nobody takes it: what the network's clearing becomes in UCWA's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telco_bridge.sandbox.exchange import Clearing, Side
+
+from .errors import JSON
+
+__all__ = ["CANCELLED", "NOT_ACCEPTABLE", "REMOTE_HANG_UP", "TIMEOUT", "Outcome", "of_clearing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The state in which an invitation ends without success, and the reason block of its last event."""
+
+    state: str
+    code: str
+    subcode: str | None
+    message: str
+
+    def reason(self) -> JSON:
+        """Return the reason block."""
+        block: JSON = {"code": self.code}
+        if self.subcode is not None:
+            block["subcode"] = self.subcode
+        block["message"] = self.message
+        return block
+
+
+# UCWA documents the subcode alone; that it is the caller's own side which gave up makes it a local failure.
+CANCELLED = Outcome("Cancelled", "LocalFailure", "Canceled", "The invitation was cancelled.")
+TIMEOUT = Outcome("Failed", "Timeout", None, "Nobody answered in time.")
+NOT_ACCEPTABLE = Outcome("Failed", "RemoteFailure", "NotAcceptable", "The other party takes none of the offered media.")
+
+REMOTE_HANG_UP: JSON = {"code": "Informational", "subcode": "CallTerminated", "message": "The other party hung up."}
+"""Why an established call ended that this side did not end: an informational reason, since nothing failed."""
+
+_BY_STATUS = {
+    403: Outcome("Failed", "RemoteFailure", "NotAllowed", "The other party may not be called."),
+    404: Outcome("Failed", "NotFound", "DestinationNotFound", "Nobody has that address."),
+    408: TIMEOUT,
+    480: Outcome("Failed", "RemoteFailure", "TemporarilyUnavailable", "The other party is not available now."),
+    486: Outcome("Failed", "RemoteFailure", "Busy", "The other party is busy."),
+    488: NOT_ACCEPTABLE,
+    600: Outcome("Failed", "RemoteFailure", "Busy", "The other party is busy."),
+    603: Outcome("Declined", "RemoteFailure", "Declined", "The other party declined."),
+    604: Outcome("Failed", "NotFound", "DestinationNotFound", "Nobody has that address."),
+    606: NOT_ACCEPTABLE,
+}
+
+
+def of_clearing(clearing: Clearing, *, pstn: bool) -> Outcome:
+    """Return how an unanswered invitation ends when the network clears its call like that."""
+    if clearing.sip == 487:
+        # A caller who goes away before the answer, or a platform that does so for it.
+        return CANCELLED if clearing.by is Side.CALLER else _BY_STATUS[480]
+    known = _BY_STATUS.get(clearing.sip)
+    if known is not None:
+        return known
+    subcode = "PstnCallFailed" if pstn else "Unavailable"
+    return Outcome("Failed", "RemoteFailure", subcode, f"The call failed: {clearing.phrase}.")

@@ -1,0 +1,116 @@
+"""Phone audio: the server rings the user's own phone, then calls the other party, and joins the two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telco_bridge.media import Modality
+
+from . import addresses, links
+from .answers import Answer
+from .inputs import Ask
+from .invitation import Invitation, Wanted
+from .modality import CallModality
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+
+__all__ = ["PhoneAudio"]
+
+_AUDIO = frozenset({Modality.AUDIO})
+
+
+class PhoneAudio(CallModality):
+    """The `phoneAudio` resource of one conversation, which serves one call after another."""
+
+    pstn = True
+
+    def __init__(self, conversation: Conversation) -> None:
+        super().__init__(conversation, "phoneAudio")
+        self._held = False
+        keep = conversation.keep
+        self.places = {
+            "stopPhoneAudio": keep("stopPhoneAudio", post=self._stop),
+            "holdPhoneAudio": keep("holdPhoneAudio", post=lambda _: self._hold("holdPhoneAudio")),
+            "resumePhoneAudio": keep("resumePhoneAudio", post=lambda _: self._hold("resumePhoneAudio")),
+            "addPhoneAudio": keep("addPhoneAudio", query={"conversation": self.pool.directory.word(8)}, post=self._add),
+        }
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        return links.phone_audio(self.state, held=self._held, conversation_lives=self.conversation.lives)
+
+    def invite(self, wanted: Wanted, own_number: str) -> Invitation:
+        """Return the invitation to a call from the user's own phone."""
+        return Invitation(
+            self.conversation,
+            wanted,
+            rel="phoneAudioInvitation",
+            modality=self.place,
+            cancel=self.places["stopPhoneAudio"],
+            extra={"phoneNumber": own_number},
+        )
+
+    def invite_target(self, invitation: Invitation) -> None:
+        """Ring the user's own phone first; nobody is told when it is picked up."""
+        self._held = False
+        picked_up = self.pool.settings.own_phone_answers_after
+        if picked_up is not None:
+            self.later(picked_up, lambda: self.dial(invitation, _AUDIO))
+
+    def connected(self, media: frozenset[Modality], invitation: Invitation) -> None:
+        self.state = "Connected"
+        self.media = media
+        self.conversation.joined()
+        self.conversation.remote.join()
+        self.use(Modality.AUDIO)
+        self.updated()
+        self.conversation.changed()
+        invitation.succeeded()
+
+    def media_changed(self, media: frozenset[Modality]) -> None:
+        """A phone carries audio or nothing: without audio the call is over."""
+        if not media and self.state == "Connected":
+            self.end()
+
+    def held(self, held: bool) -> None:  # noqa: FBT001 - the value is the message
+        self._held = held
+        if self.state == "Connected":
+            self.updated()
+
+    def left_over(self) -> None:
+        """Nothing: phone audio is its legs, and they are gone."""
+
+    def _stop(self, _: Ask) -> Answer:
+        self.require("stopPhoneAudio")
+        if self.state == "Connecting":
+            return Answer(204, then=self.end)
+        self.state = "Disconnecting"
+        return Answer(204, then=self._disconnect)
+
+    def _disconnect(self) -> None:
+        """Both legs are taken down, which takes the server a moment in which the state can be seen."""
+        self.updated()
+        self.later(self.pool.settings.hang_up_takes, self.hang_up)
+
+    def _hold(self, rel: str) -> Answer:
+        self.require(rel)
+        leg = self.leg
+
+        def change() -> None:
+            if leg is not None:
+                leg.set_held(rel == "holdPhoneAudio")
+
+        return Answer(204, then=change)
+
+    def _add(self, ask: Ask) -> Answer:
+        communication = self.conversation.application.communication
+        wanted = communication.wanted(ask)
+        ask.check()
+        self.require("addPhoneAudio")
+        target = addresses.phone_target(wanted.to)
+        own = communication.own_phone(ask)
+        communication.claim(wanted.operation_id)
+        invitation = self.invite(wanted.aimed(target), own)
+        self.expect(invitation)
+        return Answer(201, headers=[("Location", invitation.place.href)], then=lambda: self.begin(invitation))

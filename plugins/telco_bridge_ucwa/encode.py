@@ -1,0 +1,284 @@
+"""From commands to wire requests, along the links that the newest snapshots offer. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from telco_bridge.provider import (
+    Command,
+    Dial,
+    HangUp,
+    Hold,
+    MediaDirection,
+    Modality,
+    Refused,
+    Reject,
+    Resume,
+    StartMedia,
+    StopMedia,
+    TooLate,
+    Unsupported,
+)
+
+from .reasons import decline_reason, termination_reason
+from .resources import AUDIO, PHONE, VIDEO, Operation, Purpose, Resources
+from .wire import Resource, sdp_link
+
+__all__ = ["NotCached", "WireRequest", "address", "encode"]
+
+_NUMBER = re.compile(r"\+?[0-9]{2,15}")
+_SIP = re.compile(r"sip:[^\s@]+@[^\s@]+", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s().\-/]")
+_LONGEST_ID = 50
+
+_START_RELS = {
+    frozenset({Modality.AUDIO}): "startAudio",
+    frozenset({Modality.VIDEO}): "startVideo",
+    frozenset({Modality.AUDIO, Modality.VIDEO}): "startAudioVideo",
+}
+_SLOTS = {Modality.AUDIO: AUDIO, Modality.VIDEO: VIDEO}
+_STOP_RELS = {AUDIO: "stopAudio", VIDEO: "stopVideo"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireRequest:
+    """One request of the command channel: the link's name, and the operation where it makes an invitation."""
+
+    what: str
+    href: str
+    method: str = "POST"
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, object] | None = None
+    operation: Operation | None = None
+
+
+class NotCached(LookupError):
+    """The conversation's resources are not known here; they have to be read before the command can be encoded."""
+
+
+def encode(command: Command, resources: Resources, *, phone_number: str | None = None) -> tuple[WireRequest, ...]:
+    """Return what is sent for the command, in order. `phone_number` is the user's own phone.
+
+    Raises `Refused` for what UCWA would not take, `TooLate` where the link is not offered now, `Unsupported` for what
+    UCWA cannot express, and `NotCached`.
+    """
+    if len(command.id) > _LONGEST_ID:
+        raise Refused(
+            f"the id of {command.name} has {len(command.id)} characters; UCWA takes operation ids of {_LONGEST_ID}",
+            provider="ucwa",
+        )
+    match command:
+        case Dial():
+            return (_dial(command, resources, phone_number),)
+        case HangUp():
+            return (_hang_up(command, resources),)
+        case StartMedia():
+            return (_start(command, resources, phone_number),)
+        case StopMedia():
+            return _stop(command, resources)
+        case Hold() | Resume():
+            rel = "holdPhoneAudio" if isinstance(command, Hold) else "resumePhoneAudio"
+            return (WireRequest(what=rel, href=_link(_modality(command, resources, "phoneAudio"), rel, command)),)
+        case Reject():
+            return (_reject(command, resources),)
+        case _:
+            raise Unsupported(f"UCWA cannot do {command.name}")
+
+
+def address(to: str) -> str:
+    """Return an address in the form that UCWA takes. Raises `Refused` for what is neither a number nor `sip:`."""
+    plain = to.strip()
+    if _SIP.fullmatch(plain):
+        return plain
+    number = _SEPARATORS.sub("", plain[4:] if plain.lower().startswith("tel:") else plain)
+    if not _NUMBER.fullmatch(number):
+        raise Refused(
+            f"{to!r} is no number and no SIP address. Write +14255550100 or sip:ada@example.org. Nothing was sent.",
+            provider="ucwa",
+        )
+    return f"tel:{number}"
+
+
+def _dial(command: Dial, resources: Resources, phone_number: str | None) -> WireRequest:
+    to = address(command.to)
+    _check_caller_id(command, resources, phone_number)
+    body: dict[str, object] = {**command.native, "operationId": command.id, "to": to}
+    if command.offer is None:
+        if command.modalities != frozenset({Modality.AUDIO}):
+            raise Unsupported("UCWA starts VoIP media only with an SDP offer; dial with offer=…")
+        rel, slots = "startPhoneAudio", frozenset({PHONE})
+        if phone_number is not None:
+            body["phoneNumber"] = address(phone_number).removeprefix("tel:")
+    else:
+        rel = _START_RELS.get(command.modalities, "")
+        if not rel:
+            raise Unsupported(f"UCWA has no call with {', '.join(sorted(command.modalities)) or 'no media'}")
+        slots = frozenset(_SLOTS[modality] for modality in command.modalities)
+        body |= _offer(command.id, command.offer)
+    communication = resources.only("communication")
+    if communication is None:
+        raise NotCached("communication")
+    href = communication.link(rel)
+    if href is None:
+        raise Refused(
+            f"the server does not offer {rel} to this user (a missing licence, policy or voice setting). "
+            "Nothing was sent.",
+            provider="ucwa",
+        )
+    operation = Operation(id=command.id, purpose=Purpose.DIAL, slots=slots, to=to)
+    return WireRequest(what=rel, href=href, body=body, operation=operation)
+
+
+def _check_caller_id(command: Dial, resources: Resources, phone_number: str | None) -> None:
+    if command.caller_id is None:
+        return
+    me = resources.only("me")
+    own = {phone_number, me.text("uri") if me is not None else None} - {None}
+    if command.caller_id not in own and _comparable(command.caller_id) not in {_comparable(o) for o in own if o}:
+        raise Unsupported("UCWA always calls as the signed-in user; leave caller_id out")
+
+
+def _comparable(party: str) -> str:
+    return _SEPARATORS.sub("", party.lower().removeprefix("tel:"))
+
+
+def _offer(operation_id: str, sdp: str) -> dict[str, object]:
+    return {"sessionContext": operation_id, "_links": {"mediaOffer": {"href": sdp_link(sdp)}}}
+
+
+def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
+    dialled = resources.invitation_by(command.call)
+    pending = resources.pending(command.ref) if command.ref is not None else None
+    for invitation in (dialled, pending):
+        if invitation is None or not resources.is_pending(invitation):
+            continue
+        operation = resources.operation(invitation)
+        cancel = invitation.link("cancel")
+        if cancel is not None and (operation is None or operation.purpose is Purpose.DIAL):
+            return WireRequest(what="cancel", href=cancel)
+    if command.ref is not None:
+        return WireRequest(what="conversation", method="DELETE", href=command.ref)
+    raise NotCached(command.call)
+
+
+def _reject(command: Reject, resources: Resources) -> WireRequest:
+    ref = _ref(command)
+    pending = resources.pending(ref)
+    if pending is None and resources.get(ref) is None:
+        raise NotCached(ref)
+    reason = decline_reason(command.reason, command.native)
+    body = {"reason": reason} if reason is not None else None
+    return WireRequest(what="decline", href=_link(pending, "decline", command), body=body)
+
+
+def _start(command: StartMedia, resources: Resources, phone_number: str | None) -> WireRequest:
+    if command.to is not None or command.direction not in (None, MediaDirection.BOTH):
+        raise Unsupported("UCWA media goes both ways between the two parties; it cannot be copied or sent one way")
+    if command.modality not in _SLOTS:
+        raise Unsupported(f"this plugin cannot start {command.modality} on UCWA")
+    ref = _ref(command)
+    body: dict[str, object] = {**command.native, "operationId": command.id}
+    if command.offer is not None:
+        slot = _SLOTS[command.modality]
+        rel, of = f"add{slot.capitalize()}", "audioVideo"
+        body |= _offer(command.id, command.offer)
+    elif command.modality is Modality.AUDIO:
+        slot, rel, of = PHONE, "addPhoneAudio", "phoneAudio"
+        if phone_number is not None:
+            body["phoneNumber"] = address(phone_number).removeprefix("tel:")
+    else:
+        raise Unsupported("UCWA starts video only with an SDP offer; start with offer=…")
+    href = _link(_modality(command, resources, of), rel, command)
+    partner = command.native.get("to", resources.partner(ref))
+    if not isinstance(partner, str):
+        raise Refused(
+            f"{rel} needs the other party's address, which this program has not seen; give it as native={{'to': …}}. "
+            "Nothing was sent.",
+            provider="ucwa",
+        )
+    operation = Operation(id=command.id, purpose=Purpose.START, slots=frozenset({slot}), to=partner, ref=ref)
+    return WireRequest(what=rel, href=href, body={**body, "to": partner}, operation=operation)
+
+
+def _stop(command: StopMedia, resources: Resources) -> tuple[WireRequest, ...]:
+    slots = {stream.id.slot for stream in command.streams}
+    unknown = slots - {PHONE, AUDIO, VIDEO}
+    if unknown:
+        raise Unsupported(f"UCWA has no stream {', '.join(sorted(unknown))}")
+    requests: list[WireRequest] = []
+    if slots & {AUDIO, VIDEO}:
+        requests += _stop_voip(command, slots & {AUDIO, VIDEO}, resources)
+    if PHONE in slots:
+        requests.append(_stop_phone(command, resources))
+    return tuple(requests)
+
+
+def _stop_phone(command: StopMedia, resources: Resources) -> WireRequest:
+    phone = _modality(command, resources, "phoneAudio")
+    href = phone.link("stopPhoneAudio")
+    if href is None:
+        return _withdraw(command, {PHONE}, resources) or _late(command, "stopPhoneAudio")
+    return WireRequest(what="stopPhoneAudio", href=href)
+
+
+def _stop_voip(command: StopMedia, slots: set[str], resources: Resources) -> list[WireRequest]:
+    """One request where one suffices; the wide verb only where nothing else would end with it."""
+    modality = _modality(command, resources, "audioVideo")
+    reason = termination_reason(command.reason, command.native)
+    query = (("reason", reason),) if reason is not None else ()
+
+    def stop(rel: str) -> WireRequest | None:
+        href = modality.link(rel)
+        return WireRequest(what=rel, href=href, query=query) if href is not None else None
+
+    narrow = [request for slot in sorted(slots) if (request := stop(_STOP_RELS[slot])) is not None]
+    wide = stop("stopAudioVideo") if _may_stop_both(command, slots, resources) else None
+    if wide is not None and (len(slots) == 2 or not narrow):
+        return [wide]
+    if len(narrow) == len(slots):
+        return narrow
+    withdrawn = _withdraw(command, slots, resources)
+    return [withdrawn if withdrawn is not None else _late(command, " and ".join(_STOP_RELS[s] for s in sorted(slots)))]
+
+
+def _may_stop_both(command: StopMedia, slots: set[str], resources: Resources) -> bool:
+    others = {AUDIO, VIDEO} - slots
+    if any(stream.id.slot in others for stream in command.keep):
+        return False
+    # A stream that the conversation calls active lives, even if nobody has told of it yet.
+    active = resources.active(_ref(command)) or frozenset[str]()
+    return not (VIDEO in others and "Video" in active)
+
+
+def _withdraw(command: StopMedia, slots: set[str], resources: Resources) -> WireRequest | None:
+    """Media that has only been offered to a call is stopped by cancelling the offer."""
+    pending = resources.pending(_ref(command), min(slots))
+    operation = resources.operation(pending) if pending is not None else None
+    if pending is None or operation is None or operation.purpose is not Purpose.START or not operation.slots <= slots:
+        return None
+    href = pending.link("cancel")
+    return WireRequest(what="cancel", href=href) if href is not None else None
+
+
+def _ref(command: Command) -> str:
+    if command.ref is None:
+        raise TooLate(f"{command.name}: the call has no conversation yet", provider="ucwa")
+    return command.ref
+
+
+def _modality(command: Command, resources: Resources, rel: str) -> Resource:
+    modality = resources.modality(_ref(command), rel)
+    if modality is None:
+        raise NotCached(rel)
+    return modality
+
+
+def _link(resource: Resource | None, rel: str, command: Command) -> str:
+    href = resource.link(rel) if resource is not None else None
+    return href if href is not None else _late(command, rel).href
+
+
+def _late(command: Command, rel: str) -> WireRequest:
+    raise TooLate(f"{command.name}: the server does not offer {rel} now", provider="ucwa")

@@ -1,0 +1,185 @@
+"""From the snapshots of a conversation's modalities to its streams. Pure."""
+
+from __future__ import annotations
+
+from telco_bridge.provider import Cause, Modality, StreamReport, StreamState, Transport
+
+from .resources import AUDIO, PHONE, VIDEO, Purpose, Resources
+from .wire import Resource
+
+__all__ = ["held_by", "is_incoming", "phone_stream", "stream_report", "telling", "voip_streams"]
+
+_STREAM_STATES = {
+    "Connecting": StreamState.STARTING,
+    "Connected": StreamState.ACTIVE,
+    "Disconnected": StreamState.ENDED,
+}
+_KNOWN_CALL_STATES = frozenset({*_STREAM_STATES, "Disconnecting", "Transferring"})
+_VOIP = {AUDIO: "Audio", VIDEO: "Video"}
+
+
+def is_incoming(invitation: Resource) -> bool:
+    """Whether somebody else sent the invitation."""
+    return invitation.text("direction") == "Incoming"
+
+
+def stream_report(
+    slot: str,
+    state: StreamState | None,
+    *,
+    native_state: str | None = None,
+    command_id: str | None = None,
+    cause: Cause | None = None,
+) -> StreamReport:
+    """Return what is said of the stream in that slot."""
+    return StreamReport(
+        slot=slot,
+        modality=Modality.VIDEO if slot == VIDEO else Modality.AUDIO,
+        transport=Transport.PSTN if slot == PHONE else Transport.VOIP,
+        state=state,
+        native_state=native_state,
+        command_id=command_id,
+        cause=cause,
+    )
+
+
+def telling(streams: tuple[StreamReport, ...]) -> tuple[StreamReport, ...]:
+    """Return those of the streams of which something is said."""
+    return tuple(stream for stream in streams if stream.state is not None or stream.native_state is not None)
+
+
+def _started_by(ref: str, slot: str, resources: Resources) -> str | None:
+    """The start of ours whose invitation is under way for that stream."""
+    pending = resources.pending(ref, slot)
+    operation = resources.operation(pending) if pending is not None else None
+    return operation.id if operation is not None and operation.purpose is Purpose.START else None
+
+
+def phone_stream(
+    ref: str, phone: Resource, resources: Resources, *, before: str | None = None, cause: Cause | None = None
+) -> StreamReport:
+    """Return the phone audio. `before` is the modality's last state, `cause` why it changed."""
+    state, native_state = _modality_state(phone.text("state"))
+    pending = resources.pending(ref, PHONE)
+    if state is StreamState.ENDED and not _has_ended("phoneAudio", PHONE, ref, resources, before=before):
+        state = None
+    if state is StreamState.STARTING and pending is not None and is_incoming(pending):
+        state = StreamState.OFFERED
+    return stream_report(
+        PHONE,
+        state,
+        native_state=native_state,
+        command_id=_started_by(ref, PHONE, resources) if state is not StreamState.ENDED else None,
+        cause=cause if state is StreamState.ENDED else None,
+    )
+
+
+def _modality_state(word: str | None) -> tuple[StreamState | None, str | None]:
+    if word is None:
+        return None, None
+    if word not in _KNOWN_CALL_STATES:
+        return StreamState.UNKNOWN, word
+    state = _STREAM_STATES.get(word)
+    return state, word if state is None else None
+
+
+def held_by(phone: Resource) -> bool | None:
+    """UCWA has no state for hold: what may be done next tells it."""
+    if phone.text("state") != "Connected":
+        return None
+    resume, hold = "resumePhoneAudio" in phone.links, "holdPhoneAudio" in phone.links
+    return resume if resume != hold else None
+
+
+def voip_streams(
+    ref: str,
+    resources: Resources,
+    *,
+    lost: frozenset[str] = frozenset(),
+    before: str | None = None,
+    cause: Cause | None = None,
+    complete: bool = False,
+) -> tuple[StreamReport, ...]:
+    """The audio and video of the audioVideo modality, whose one state says nothing about either of them alone."""
+    modality = resources.modality(ref, "audioVideo")
+    if modality is None:
+        return ()
+    word = modality.text("state")
+    _, native_state = _modality_state(word)
+    streams: list[StreamReport] = []
+    for slot in (AUDIO, VIDEO):
+        state = _voip_state(slot, modality, ref, resources, lost=lost, before=before, complete=complete)
+        streams.append(
+            stream_report(
+                slot,
+                state,
+                native_state=native_state,
+                command_id=_started_by(ref, slot, resources) if state is not StreamState.ENDED else None,
+                cause=cause if state is StreamState.ENDED else None,
+            )
+        )
+    return tuple(streams)
+
+
+def _voip_state(
+    slot: str,
+    modality: Resource,
+    ref: str,
+    resources: Resources,
+    *,
+    lost: frozenset[str],
+    before: str | None,
+    complete: bool,
+) -> StreamState | None:
+    state, _ = _modality_state(modality.text("state"))
+    pending = resources.pending(ref, slot)
+    if state is StreamState.ENDED:
+        return state if _has_ended("audioVideo", slot, ref, resources, before=before) else None
+    if state is StreamState.STARTING:
+        if pending is None:
+            return None
+        return StreamState.OFFERED if is_incoming(pending) else StreamState.STARTING
+    if state is not StreamState.ACTIVE:
+        return None
+    flows = _flows(slot, modality, ref, resources, lost=lost, complete=complete)
+    if flows:
+        return StreamState.ACTIVE
+    return StreamState.ENDED if flows is False and pending is None else None
+
+
+def _has_ended(rel: str, slot: str, ref: str, resources: Resources, *, before: str | None) -> bool:
+    """Whether a disconnected modality means that the stream has ended, and not that it has not begun yet."""
+    if before == "Connected":
+        return True
+    return resources.pending(ref, slot) is None and resources.tells_absence(ref, slot, rel)
+
+
+def _flows(
+    slot: str, modality: Resource, ref: str, resources: Resources, *, lost: frozenset[str], complete: bool
+) -> bool | None:
+    """Whether that medium of a connected audioVideo modality flows; None where the snapshots do not tell.
+
+    The conversation tells, but its update and the modality's come in either order. So what it does not call active has
+    ended only if it was active before, or if the links agree, or if both have just been read.
+    """
+    word = _VOIP[slot]
+    by_links = _by_links(word, modality)
+    active = resources.active(ref)
+    if active is None:
+        return by_links if resources.get(ref) is None else None
+    if slot == AUDIO and _on_the_phone(ref, resources):
+        return by_links  # phone audio is called Audio too
+    if word in active:
+        return True
+    absent = (by_links is False or complete) and resources.tells_absence(ref, slot, "conversation", "audioVideo")
+    return False if word in lost or absent else None
+
+
+def _by_links(word: str, modality: Resource) -> bool | None:
+    stop, add = f"stop{word}" in modality.links, f"add{word}" in modality.links
+    return stop if stop != add else None
+
+
+def _on_the_phone(ref: str, resources: Resources) -> bool:
+    phone = resources.modality(ref, "phoneAudio")
+    return phone is not None and phone.text("state") not in (None, "Disconnected")

@@ -1,0 +1,421 @@
+"""One application on a Skype for Business server: signing in, commands, reads, and its event channel."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import anyio
+import httpx
+
+from telco_bridge.http import open_client, refusal
+from telco_bridge.provider import (
+    AnswerLost,
+    CallList,
+    CallReport,
+    CallState,
+    Command,
+    Dial,
+    Dialled,
+    Gap,
+    Gone,
+    Host,
+    NotSent,
+    Party,
+    ProviderError,
+    ProviderSession,
+    Source,
+    TooLate,
+)
+
+from .auth import SignedClient
+from .channel import ApplicationLost, EventChannel
+from .config import UcwaConfig
+from .decode import snapshot
+from .encode import NotCached, WireRequest, encode
+from .resources import INVITATIONS, MODALITIES, Purpose, Resources
+from .wire import Event, Resource, Unreadable, is_ucwa, problem_in, resource_in, with_query
+
+__all__ = ["UcwaSession", "open_session"]
+
+_HOPS = 5
+_GOODBYE = 5.0
+"""Seconds that signing out may take."""
+_NEW_APPLICATIONS_PER_HOUR = 3
+_ACTIVITY = 180.0
+"""UCWA documents that an available user must be reported active every four minutes."""
+
+
+@asynccontextmanager
+async def open_session(
+    config: UcwaConfig, host: Host, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncGenerator[ProviderSession]:
+    """Sign in, and sign out on leaving. `transport` replaces the connections, for tests."""
+    async with open_client(*config.origins, timeout=config.timeout, transport=transport) as client:
+        session = UcwaSession(SignedClient(client, config), config, host)
+        await session.sign_in()
+        try:
+            yield session
+        finally:
+            await session.sign_out()
+
+
+class UcwaSession(ProviderSession):
+    """A signed-in application and what is known of its resources."""
+
+    def __init__(self, client: SignedClient, config: UcwaConfig, host: Host) -> None:
+        self._client = client
+        self._config = config
+        self._host = host
+        self._applications = ""
+        self._application = ""
+        self._resources = Resources(config.entry)
+        self._channel: EventChannel | None = None
+        self._made_at: list[float] = []
+
+    # Signing in and out
+
+    async def sign_in(self) -> None:
+        """Find the `applications` resource and make an application."""
+        self._applications = self._config.application_url or await self._discover()
+        await self._make_application()
+
+    async def _discover(self) -> str:
+        url = self._config.entry
+        for _ in range(_HOPS):
+            user = await self._get(url, "user")
+            applications = user.link("applications")
+            if applications is not None:
+                return str(httpx.URL(url).join(applications))
+            redirect = user.link("redirect")
+            if redirect is None:
+                raise ProviderError(
+                    f"GET {url}: the user resource has no applications link; configure the `user` URL that "
+                    "autodiscovery leads to",
+                    provider="ucwa",
+                )
+            url = str(httpx.URL(url).join(redirect))
+        raise ProviderError(f"the user resource was redirected more than {_HOPS} times", provider="ucwa")
+
+    async def _make_application(self) -> None:
+        what = "POST applications"
+        body = {
+            "userAgent": self._config.user_agent,
+            "endpointId": self._config.endpoint_id or str(uuid.uuid4()),
+            "culture": self._config.culture,
+        }
+        response = await self._client.send("POST", self._applications, json=body)
+        if response.status_code not in (200, 201):
+            raise self._refusal(response, what)
+        try:
+            application = resource_in(response, rel="application")
+        except Unreadable as error:
+            raise AnswerLost(f"{what}: {error}", provider="ucwa", status=response.status_code) from error
+        events = application.link("events")
+        if application.href is None or events is None:
+            raise ProviderError(f"{what}: the application has no events link", provider="ucwa")
+        resources = Resources(self._applications)
+        as_of = self._host.stamp()
+        for rel in ("communication", "me"):
+            part, linked = application.part(rel), application.link(rel)
+            if part is None and linked is not None:
+                part = await self._get(resources.url(linked), rel)
+            if part is not None:
+                resources.put(part, as_of)
+        self._resources = resources
+        self._application = resources.url(application.href)
+        self._channel = EventChannel(
+            events=events,
+            fetch=self._fetch,
+            read=self._read,
+            resources=resources,
+            host=self._host,
+            poll_timeout=self._config.poll_timeout,
+        )
+        if self._config.available:
+            await self._make_available()
+
+    async def _make_available(self) -> None:
+        me = self._resources.only("me")
+        href = me.link("makeMeAvailable") if me is not None else None
+        if href is None:
+            return
+        body: dict[str, object] = {
+            "supportedModalities": ["PhoneAudio"],
+            "audioPreference": "PhoneAudio",
+            "signInAs": "Online",
+        }
+        if self._config.phone_number is not None:
+            body["phoneNumber"] = self._config.phone_number
+        response = await self._client.send("POST", self._resources.url(href), json=body)
+        problem = problem_in(response)
+        already = problem is not None and problem.subcode == "AlreadyExists"
+        if not response.is_success and not already:
+            raise self._refusal(response, "makeMeAvailable")
+
+    async def sign_out(self) -> None:
+        """Delete the application, within bounded time: the server would drop it in a quarter of an hour anyway."""
+        with anyio.move_on_after(_GOODBYE, shield=True), suppress(ProviderError):
+            await self._client.send("DELETE", self._application)
+
+    # Commands
+
+    async def execute(self, command: Command) -> None:
+        for request in await self._encode(command):
+            await self._send(request, command)
+
+    async def _encode(self, command: Command) -> tuple[WireRequest, ...]:
+        try:
+            return encode(command, self._resources, phone_number=self._config.phone_number)
+        except NotCached:
+            await self._look_up(command)
+        try:
+            return encode(command, self._resources, phone_number=self._config.phone_number)
+        except NotCached as error:
+            raise TooLate(f"{command.name}: the server knows no {error} of that call", provider="ucwa") from error
+
+    async def _look_up(self, command: Command) -> None:
+        """Read what the command needs and events have not told."""
+        if isinstance(command, Dial):
+            await self._read_application_part("communication")
+        elif command.ref is not None:
+            if isinstance(await self._read_call(command.ref), Gone):
+                raise TooLate(f"{command.name}: the server does not know the conversation any more", provider="ucwa")
+        else:
+            placed = self._resources.placed(command.call)
+            if placed is not None:
+                await self._take_invitation(placed)
+
+    async def _read_application_part(self, rel: str) -> None:
+        as_of = self._host.stamp()
+        application = await self._get(self._application, "application")
+        part, linked = application.part(rel), application.link(rel)
+        if part is None and linked is not None:
+            part = await self._get(self._resources.url(linked), rel)
+        if part is not None:
+            self._resources.put(part, as_of)
+
+    async def _send(self, request: WireRequest, command: Command) -> None:
+        resources, operation = self._resources, request.operation
+        as_of = self._host.stamp()
+        if operation is not None:
+            resources.expect(operation)
+        try:
+            response = await self._client.send(
+                request.method, with_query(self._url(request.href), request.query), json=request.body
+            )
+            self._check(response, request, command)
+        except AnswerLost:
+            raise
+        except ProviderError:
+            if operation is not None:
+                resources.forget_operation(operation.id)
+            raise
+        if operation is None:
+            return
+        location = response.headers.get("location")
+        if location is not None:
+            resources.place(operation.id, location)
+        if operation.purpose is Purpose.DIAL:
+            self._host.report(
+                CallReport(
+                    source=Source.ANSWER,
+                    as_of=as_of,
+                    command_id=operation.id,
+                    origin=Dialled(),
+                    state=CallState.DIALING,
+                    remote=Party(operation.to),
+                )
+            )
+        if location is not None and resources.invitation_by(operation.id) is None:
+            # The answer names the invitation and the event that tells of it may be lost. The command is accepted
+            # either way, so a failure to read it here is no failure of the command.
+            with suppress(ProviderError):
+                await self._take_invitation(location)
+
+    def _check(self, response: httpx.Response, request: WireRequest, command: Command) -> None:
+        """Raise the fact that an answer to a command means, unless it was accepted."""
+        status = response.status_code
+        if response.is_success:
+            if response.content:
+                try:
+                    resource_in(response, rel=request.what)
+                except Unreadable as error:
+                    raise AnswerLost(f"{request.what}: {error}", provider="ucwa", status=status) from error
+            return
+        problem = problem_in(response)
+        if status in (404, 409, 410) and not isinstance(command, Dial):
+            said = f"{problem.name} {problem.words}" if problem is not None else ""
+            raise TooLate(
+                f"{request.what}: HTTP {status} {said}".rstrip(),
+                provider="ucwa",
+                code=problem.name if problem is not None else None,
+                status=status,
+            )
+        if status == 408:
+            raise AnswerLost(f"{request.what}: HTTP 408", provider="ucwa", status=status)
+        raise self._refusal(response, request.what)
+
+    def _refusal(self, response: httpx.Response, what: str) -> ProviderError:
+        problem = problem_in(response)
+        return refusal(
+            response,
+            provider="ucwa",
+            what=what,
+            code=problem.name if problem is not None else None,
+            message=problem.words if problem is not None else "",
+            now=self._host.clock.now(),
+        )
+
+    # Reads
+
+    async def read(self, ref: str) -> CallReport | Gone:
+        answer = await self._read_call(ref)
+        if isinstance(answer, Gone):
+            return answer
+        self._resources.adopt(ref)
+        return snapshot(ref, self._resources, answer, complete=True)
+
+    async def list_calls(self) -> CallList:
+        as_of = self._host.stamp()
+        resources = self._resources
+        communication = resources.only("communication")
+        href = communication.link("conversations") if communication is not None else None
+        if href is None:
+            raise ProviderError("the server offers no list of conversations", provider="ucwa")
+        url = self._url(href)
+        if "filter" not in httpx.URL(url).params:
+            url = with_query(url, (("filter", "active"),))
+        listed = await self._get(url, "conversations")
+        reports: list[CallReport] = []
+        parts = {resources.key(part.href): part for part in listed.embedded.get("conversation", ())}
+        links = (resources.key(link) for link in listed.links.get("conversation", ()))
+        for ref in dict.fromkeys([*parts, *links]):
+            if ref is None:
+                continue
+            part = parts.get(ref)
+            if part is None and resources.get(ref) is None:
+                with suppress(ProviderError):
+                    part = await self._get(self._url(ref), "conversation")
+            if part is not None:
+                resources.put(part, as_of)
+            if resources.is_call(ref):
+                reports.append(snapshot(ref, resources, as_of, complete=False))
+        return CallList(reports=tuple(reports), as_of=as_of, complete=True)
+
+    async def _read_call(self, ref: str) -> float | Gone:
+        """Bring what is known of a conversation up to date; return the time before the first question."""
+        resources = self._resources
+        as_of = self._host.stamp()
+        response = await self._client.send("GET", self._url(ref))
+        problem = problem_in(response)
+        if response.status_code == 404 and is_ucwa(response):
+            return Gone(as_of, problem.name or "" if problem is not None else "")
+        conversation = self._readable(response, "conversation", ref)
+        resources.put(conversation, as_of)
+        for rel in MODALITIES:
+            linked = conversation.link(rel)
+            if linked is not None and conversation.part(rel) is None:
+                resources.put(_within(ref, await self._get(self._url(linked), rel)), as_of)
+        pending = resources.pending(ref)
+        if pending is not None and pending.href is not None:
+            response = await self._client.send("GET", self._url(pending.href))
+            if response.status_code == 404 and is_ucwa(response):
+                resources.settle(pending)
+            else:
+                resources.put(self._readable(response, pending.rel, pending.href), as_of)
+        return as_of
+
+    async def _take_invitation(self, href: str) -> None:
+        """Read an invitation and report it, as if an event had brought it."""
+        as_of = self._host.stamp()
+        invitation = await self._get(self._url(href), "")
+        channel = self._channel
+        if invitation.rel in INVITATIONS and channel is not None:
+            event = Event(rel=invitation.rel, href=href, type="started", body=invitation)
+            self._host.report(*channel.take(event, as_of))
+
+    async def _get(self, url: str, rel: str) -> Resource:
+        return self._readable(await self._client.send("GET", url), rel, url)
+
+    async def _read(self, href: str, rel: str) -> Resource:
+        return await self._get(self._url(href), rel)
+
+    def _readable(self, response: httpx.Response, rel: str, url: str) -> Resource:
+        what = f"GET {rel or url}"
+        if response.status_code != 200:
+            raise self._refusal(response, what)
+        try:
+            resource = resource_in(response, rel=rel)
+        except Unreadable as error:
+            raise ProviderError(f"{what}: {error}", provider="ucwa", status=200) from error
+        return resource if resource.href is not None else replace(resource, href=url)
+
+    def _url(self, href: str) -> str:
+        try:
+            return self._resources.url(href)
+        except ValueError as error:
+            raise NotSent(f"the server gave a link that is no URL: {error}", provider="ucwa") from error
+
+    # Events
+
+    async def run(self) -> None:
+        """Read the event channel. Where the server has lost the application, its calls are ended and it is replaced."""
+        failure: ProviderError | None = None
+        async with anyio.create_task_group() as tasks:
+            if self._config.available:
+                tasks.start_soon(self._report_activity)
+            try:
+                await self._run_channel()
+            except ProviderError as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _run_channel(self) -> None:
+        while self._channel is not None:
+            since = self._host.stamp()
+            try:
+                await self._channel.run()
+            except ApplicationLost as lost:
+                self._channel.lose_calls("application lost")
+                if not lost.again or not self._may_make_another():
+                    raise
+                await self._make_application()
+                self._host.report(Gap(as_of=self._host.stamp(), since=since, why=f"application lost: {lost.code}"))
+
+    def _may_make_another(self) -> bool:
+        """A server that forgets every application at once must not be asked for ever."""
+        now = self._host.clock.now()
+        self._made_at = [made for made in self._made_at if now - made < 3600.0]
+        if len(self._made_at) >= _NEW_APPLICATIONS_PER_HOUR:
+            return False
+        self._made_at.append(now)
+        return True
+
+    async def _fetch(self, href: str, read_timeout: float) -> httpx.Response:
+        return await self._client.send("GET", self._url(href), read_timeout=read_timeout)
+
+    async def _report_activity(self) -> None:
+        clock = self._host.clock
+        while True:
+            await clock.sleep_until(clock.now() + _ACTIVITY)
+            # A missed report costs presence, not calls; a lost application shows itself on the event channel.
+            with suppress(ProviderError):
+                me = self._resources.only("me")
+                if me is None or me.link("reportMyActivity") is None:
+                    await self._read_application_part("me")
+                    me = self._resources.only("me")
+                href = me.link("reportMyActivity") if me is not None else None
+                if href is not None:
+                    await self._client.send("POST", self._url(href))
+
+
+def _within(ref: str, modality: Resource) -> Resource:
+    """The modality with the conversation it was reached from."""
+    if modality.link("conversation") is not None:
+        return modality
+    return replace(modality, links={**modality.links, "conversation": (ref,)})

@@ -1,0 +1,63 @@
+"""What UCWA can do at all, and what its links allow now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from telco_bridge.provider import CallState, CallView, Capability, Modality, Support, SupportLevel, Transport
+
+__all__ = ["SUPPORT", "possible"]
+
+_FULL = SupportLevel.FULL
+_EMULATED = SupportLevel.EMULATED
+_LATER = SupportLevel.NOT_IMPLEMENTED
+_CANNOT = SupportLevel.PROVIDER_CANNOT
+
+SUPPORT: Mapping[Capability, Support] = {
+    Capability.DIAL: Support(_FULL, "the server rings the user's own phone first, then the other party"),
+    Capability.DIAL_OFFER: Support(_FULL, "with an SDP offer of Microsoft's ICE and SRTP flavour"),
+    Capability.RING_TIMEOUT: Support(_EMULATED, "the bridge cancels the call"),
+    Capability.MAX_DURATION: Support(_EMULATED, "the bridge hangs up"),
+    Capability.ANSWER: Support(_LATER, "an incoming phone-audio call is answered on the user's phone"),
+    Capability.REJECT: Support(_FULL, "declines on every endpoint of the user, or as native={'reason': 'Local'} here"),
+    Capability.REDIRECT: Support(_CANNOT, "a ringing call cannot be forwarded; use the user's forwarding settings"),
+    Capability.HANG_UP: Support(_FULL, "leaves the whole conversation; the reason stays on this side"),
+    Capability.START_AUDIO: Support(_FULL, "phone audio, or VoIP audio with an SDP offer"),
+    Capability.STOP_AUDIO: Support(_FULL, "the server usually ends a conversation that has no media left"),
+    Capability.START_VIDEO: Support(_FULL, "with an SDP offer"),
+    Capability.STOP_VIDEO: Support(_FULL, "the server usually ends a conversation that has no media left"),
+    Capability.START_SCREEN: Support(_LATER),
+    Capability.STOP_SCREEN: Support(_LATER),
+    Capability.START_MESSAGING: Support(_LATER),
+    Capability.STOP_MESSAGING: Support(_LATER),
+    Capability.STOP_REASON: Support(_FULL, "for VoIP audio and video; stopping phone audio carries no reason"),
+    Capability.HOLD: Support(_FULL, "phone audio only; VoIP hold is a renegotiation of the application's own media"),
+    Capability.RESUME: Support(_FULL, "phone audio only"),
+    Capability.SEND_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
+    Capability.LIST_CALLS: Support(_FULL, "the active conversations of this application"),
+}
+"""Every capability, with what a user should know about it."""
+
+_ONE_LINK = {
+    Capability.REJECT: ("decline",),
+    Capability.START_AUDIO: ("addPhoneAudio", "addAudio"),
+    Capability.START_VIDEO: ("addVideo",),
+    Capability.STOP_REASON: ("stopAudio", "stopVideo", "stopAudioVideo"),
+    Capability.HOLD: ("holdPhoneAudio",),
+    Capability.RESUME: ("resumePhoneAudio",),
+}
+
+
+def possible(view: CallView) -> frozenset[Capability]:
+    """Return what may be asked of the call now: in UCWA, a link is a permission."""
+    if view.state is CallState.ENDED:
+        return frozenset()
+    able = {capability for capability, links in _ONE_LINK.items() if view.offered.intersection(links)}
+    able.add(Capability.HANG_UP)
+    voip = {s.modality for s in view.live_streams if s.transport is not Transport.PSTN}
+    both = "stopAudioVideo" in view.offered
+    if view.offered & {"stopPhoneAudio", "stopAudio"} or (both and Modality.VIDEO not in voip):
+        able.add(Capability.STOP_AUDIO)
+    if "stopVideo" in view.offered or (both and Modality.AUDIO not in voip):
+        able.add(Capability.STOP_VIDEO)
+    return frozenset(able)

@@ -1,0 +1,222 @@
+"""Signing in: discovery, tokens, the application, becoming available."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+CLIENT = {"userAgent": "tests/1.0", "endpointId": "6b0c", "culture": "en-US"}
+AVAILABLE = {
+    "supportedModalities": ["PhoneAudio", "Messaging"],
+    "audioPreference": "PhoneAudio",
+    "phoneNumber": "+14255550101",
+    "signInAs": "Online",
+}
+
+
+def hrefs_in(value):
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name == "href":
+                yield member
+            else:
+                yield from hrefs_in(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from hrefs_in(item)
+
+
+def test_the_root_leads_to_the_user_and_needs_no_token(served):
+    links = httpx.get(served.emulator.root_url).json()["_links"]
+
+    assert links["user"]["href"] == served.emulator.profile()["user_url"]
+    assert {"self", "user", "xframe"} <= set(links)
+
+
+def test_the_user_without_a_token_is_challenged_in_two_headers(served):
+    answer = httpx.get(served.emulator.profile()["user_url"])
+
+    schemes = [value.split()[0] for value in answer.headers.get_list("www-authenticate")]
+    assert answer.status_code == 401
+    assert schemes == ["Bearer", "MsRtcOAuth"]
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": "password"}, "invalid_request"),
+        ({"grant_type": "urn:microsoft.rtc:windows"}, "unsupported_grant_type"),
+        ({"grant_type": "password", "username": "ada@sandbox.test", "password": "no"}, "invalid_grant"),
+        ({"grant_type": "password", "username": "eve@sandbox.test", "password": "no"}, "invalid_grant"),
+    ],
+)
+def test_a_bad_request_for_a_token_says_what_is_wrong(served, form, error):
+    challenge = httpx.get(served.emulator.profile()["user_url"]).headers.get_list("www-authenticate")[1]
+    href = challenge.split('href="')[1].split('"')[0]
+
+    answer = httpx.post(href, data=form, headers={"content-type": "application/x-www-form-urlencoded"})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def test_an_application_is_created_with_its_embedded_resources(client):
+    application = client.application
+
+    assert set(application["_embedded"]) == {"me", "people", "onlineMeetings", "communication"}
+    assert "ack=1" in application["_links"]["events"]["href"]
+    assert "key=" in application["_links"]["events"]["href"]
+    assert application["etag"].isdigit()
+    assert "please pass this in a PUT request" in application["_embedded"]["communication"].values()
+    assert application["userAgent"] == "tests/1.0"
+
+
+def test_what_is_missing_in_a_new_application_is_named(client):
+    answer = client.http.post(client.pool, json={"userAgent": "x" * 101, "culture": "en-US"})
+
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["subcode"]) == (400, "BadRequest", "ParameterValidationFailure")
+    assert {(p["name"], p["reason"]) for p in body["parameters"]} == {
+        ("userAgent", "Invalid"),
+        ("endpointId", "Required"),
+    }
+
+
+def test_the_same_instance_gets_the_same_application(client):
+    first = client.http.post(client.pool, json={**CLIENT, "instanceId": "tab-1"})
+    second = client.http.post(client.pool, json={**CLIENT, "instanceId": "tab-1"})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["_links"]["self"] == second.json()["_links"]["self"]
+
+
+def test_no_address_can_be_guessed_from_a_rel_or_from_another_address(client):
+    """Each address has a path of its own, some with the host in front, and none says what it is for."""
+    found = set(hrefs_in(client.application))
+    paths = sorted(urlsplit(href).path for href in found)
+
+    assert not any(rel.lower() in path.lower() for rel in client.application["_embedded"] for path in paths)
+    assert not any(other.startswith(path + "/") for path in paths for other in paths)
+    assert any(href.startswith("http://") for href in found)
+    assert any(href.startswith("/") for href in found)
+
+
+def test_a_guessed_path_is_answered_by_the_web_server_in_front(client):
+    answer = client.get("/ucwa/oauth/v1/applications/1/communication")
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_wrong_verb_and_a_wrong_body_are_refused_in_ucwas_words(client):
+    me = client.application["_embedded"]["me"]["_links"]
+
+    assert client.delete(me["self"]["href"]).json()["code"] == "MethodNotAllowed"
+    unread = client.http.post(
+        client.url(me["makeMeAvailable"]["href"]), content=b"<a/>", headers={"content-type": "a/b"}
+    )
+    assert (unread.status_code, unread.json()["code"]) == (415, "UnsupportedMediaType")
+    broken = client.http.post(
+        client.url(me["makeMeAvailable"]["href"]), content=b"{", headers={"content-type": "application/json"}
+    )
+    assert broken.json()["subcode"] == "DeserializationFailure"
+
+
+def test_becoming_available_swaps_the_links_and_is_told_in_order(client):
+    make_available = client.application["_embedded"]["me"]["_links"]["makeMeAvailable"]["href"]
+    answer = client.post(make_available, **AVAILABLE)
+    client.poll()
+    me = client.get(client.application["_embedded"]["me"]["_links"]["self"]["href"]).json()
+
+    assert answer.status_code == 204
+    assert [(t.sender, t.name) for t in client.told] == [
+        ("me", "me updated"),
+        ("me", "presence added"),
+        ("me", "note added"),
+        ("me", "location added"),
+        ("communication", "communication updated"),
+    ]
+    assert client.last("communication")["phoneNumber"] == "+14255550101"
+    assert "makeMeAvailable" not in me["_links"]
+    assert client.post(me["_links"]["reportMyActivity"]["href"]).status_code == 204
+    again = client.post(make_available, **AVAILABLE)
+    assert (again.status_code, again.json()["subcode"]) == (409, "AlreadyExists")
+
+
+def test_settings_are_replaced_only_whole_and_under_their_etag(client):
+    href = client.application["_embedded"]["communication"]["_links"]["self"]["href"]
+    got = client.get(href)
+    whole = got.json() | {"audioPreference": "VoipAudio"}
+    without_token = {k: v for k, v in whole.items() if v != "please pass this in a PUT request"}
+
+    def put(body, **headers):
+        return client.http.put(
+            client.url(href), content=json.dumps(body), headers={"content-type": "application/json", **headers}
+        )
+
+    assert put(whole).status_code == 428
+    assert put(whole, **{"if-match": '"1"'}).status_code == 412
+    assert put(without_token, **{"if-match": got.headers["etag"]}).status_code == 400
+    done = put(whole, **{"if-match": got.headers["etag"]})
+    assert (done.status_code, done.json()["audioPreference"]) == (200, "VoipAudio")
+    assert done.headers["etag"] != got.headers["etag"]
+
+
+def test_a_token_expires_on_the_networks_clock(serve):
+    served = serve(token_lifetime=40.0, speed=200.0)
+    client = served.connect()
+    client.sign_in()
+    own = client.application["_links"]["self"]["href"]
+    assert client.get(own).status_code == 200
+    expiry = served.exchange.now() + 40.0
+    while served.exchange.now() < expiry:
+        client.get(client.application["_links"]["policies"]["href"])
+
+    expired = client.get(own)
+    assert expired.status_code == 401
+    client.http.headers["Authorization"] = client.token(expired)
+    assert client.get(own).status_code == 200
+
+
+def test_a_token_of_one_host_is_worth_nothing_on_another(serve):
+    served = serve(pool_host="localhost")
+    client = served.connect()
+    client.http.headers["Authorization"] = client.token(client.http.get(client.profile["user_url"]))
+    pool = client.http.get(client.profile["user_url"]).json()["_links"]["applications"]["href"]
+
+    refused = client.http.post(pool, json=CLIENT)
+    assert pool.startswith("http://localhost:")
+    assert refused.status_code == 401
+    client.http.headers["Authorization"] = client.token(refused)
+    assert client.http.post(pool, json=CLIENT).status_code == 201
+
+
+def test_a_deleted_application_is_not_known_any_more(client):
+    own = client.application["_links"]["self"]["href"]
+
+    assert client.delete(own).status_code == 204
+    assert client.get(own).json()["subcode"] == "ApplicationNotFound"
+    assert client.get(client.next).json()["subcode"] == "ApplicationNotFound"
+
+
+def test_an_application_nobody_polls_for_expires(serve):
+    served = serve(inactive_after=20.0, speed=200.0)
+    client = served.connect()
+    client.sign_in()
+    while served.emulator.applications:
+        client.http.get(served.emulator.root_url)
+
+    answer = client.get(client.next)
+    assert (answer.status_code, answer.json()["subcode"]) == (410, "InactiveApplicationExpired")
+
+
+def test_the_wires_record_holds_no_secret(served, client):
+    records = repr(served.emulator.wire.records())
+
+    assert "POST oauthtoken" in records
+    assert served.emulator.profile()["password"] not in records
+    assert "cwt=" not in records
