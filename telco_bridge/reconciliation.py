@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from .clock import Clock, happens_by
-from .errors import ProviderError, Unsupported
+from .errors import PluginContractError, ProviderError, TelcoBridgeError, Unsupported
 from .events import ChannelFailed
 from .provider import CallList, Gone, Host, ProviderSession
 from .reports import CallState, Gap
@@ -64,6 +64,10 @@ class Reconciliation:
         self._failing_since = 0.0
         self._can_list = True
         switchboard.on_unexplained_end = self._expect_cause
+        for record in switchboard.live:
+            # What was heard while signing in.
+            if record.view.state is CallState.ENDED:
+                self._expect_cause(record)
 
     # Deadlines ----------------------------------------------------------------------------------------------------
 
@@ -76,16 +80,20 @@ class Reconciliation:
         self.at(self._clock.now() + self._lifecycle.cause_grace, lambda: self._switchboard.end(record))
 
     def expect_life(self, record: CallRecord) -> None:
-        """Give up a dial whose outcome is unknown when nothing was heard of it for long enough."""
+        """Give up a dial whose call has no name when none was heard for long enough."""
 
         def give_up() -> None:
             if record.view.ref is None and not record.view.over:
-                self.orphan(record, "the dial's answer was lost and the call never showed")
+                self.orphan(record, "the call never showed after it was dialled")
 
         self.at(self._clock.now() + self._lifecycle.orphan_after, give_up)
 
     def orphan(self, record: CallRecord, why: str) -> None:
         """Close the record of a call that nobody can tell the end of."""
+        if record.view.state is CallState.ENDED:
+            # Its end was reported; only the cause is missing.
+            self._switchboard.end(record)
+            return
         lost = Termination(
             reason=TerminationReason.ORPHANED,
             by=EndedBy.BRIDGE,
@@ -120,8 +128,15 @@ class Reconciliation:
         except (ProviderError, Unsupported) as error:
             _log.info("%s: reading call %s failed: %s", self._switchboard.provider, record.id, error)
             return False
+        except Exception:  # noqa: BLE001
+            # Plugins are foreign code; one that breaks on an answer must not end the watch over every other call.
+            _log.exception("%s broke on reading call %s", self._switchboard.provider, record.id)
+            return False
         record.last_read = self._clock.now()
         if isinstance(answer, Gone):
+            if ref != record.view.ref:
+                # It goes on under another name, of which nothing was said.
+                return False
             self._take_gone(record)
         else:
             self._switchboard.report(answer)
@@ -140,7 +155,7 @@ class Reconciliation:
             self._switchboard.end(record, confidence=Confidence.INFERRED)
 
     async def list_calls(self) -> CallList | None:
-        """Ask for all live calls; None where the provider cannot tell, or did not."""
+        """Ask for all live calls; None where the provider cannot tell. Raises where it did not."""
         if not self._can_list:
             return None
         await self._within_budget()
@@ -149,6 +164,13 @@ class Reconciliation:
         except Unsupported:
             self._can_list = False
             return None
+        except TelcoBridgeError:
+            raise
+        except Exception as error:
+            # Plugins are foreign code and may raise anything.
+            raise PluginContractError(
+                f"{self._switchboard.provider} broke on listing calls: {type(error).__name__}: {error}"
+            ) from error
 
     async def _within_budget(self) -> None:
         now = self._clock.now()
@@ -167,7 +189,7 @@ class Reconciliation:
         pause = interval
         while True:
             await self._clock.sleep_until(self._clock.now() + pause)
-            if any(record.view.ref is not None for record in self._switchboard.live):
+            if self._switchboard.live:
                 pause = interval if await self.sweep() else min(30.0, max(pause, 0.5) * 2)
 
     async def sweep(self) -> bool:
@@ -175,7 +197,7 @@ class Reconciliation:
         began = self._host.stamp()
         try:
             listed = await self.list_calls()
-        except ProviderError as error:
+        except TelcoBridgeError as error:
             self._failed(str(error), began)
             return False
         answered = True
@@ -183,7 +205,7 @@ class Reconciliation:
             for record in self._stalest_first():
                 answered = await self.read(record) and answered
         else:
-            self._switchboard.report(*(report for report in listed.reports if self._known(report.ref)))
+            self._switchboard.report(*(report for report in listed.reports if self._switchboard.knows(report)))
             if listed.complete:
                 present = {report.ref for report in listed.reports}
                 for record in self._stalest_first():
@@ -195,9 +217,6 @@ class Reconciliation:
         else:
             self._failed("reads of calls fail", began)
         return answered
-
-    def _known(self, ref: str | None) -> bool:
-        return self._switchboard.find(ref=ref) is not None
 
     def _stalest_first(self) -> list[CallRecord]:
         named = [record for record in self._switchboard.live if record.view.ref is not None]

@@ -90,8 +90,9 @@ class CallRecord:
 class Switchboard:
     """Every call of a bridge, and the only place that changes one.
 
-    `on_contradiction` is told of an owned call that shows life after a concluded end, `on_unexplained_end` of one whose
-    end was reported without a cause. Both are called synchronously and must not wait.
+    `on_contradiction` is told of an owned call that shows life after a concluded end, and by which identity;
+    `on_unexplained_end` of a call whose end was reported without a cause. Both are called synchronously and must not
+    wait.
     """
 
     def __init__(self, *, provider: str, clock: Clock, explain: Explain, capacity: int) -> None:
@@ -99,10 +100,10 @@ class Switchboard:
         self.log = EventLog(capacity=capacity)
         self.foreign: OrderedDict[str, CallReport] = OrderedDict()
         """Calls of this account that are not ours, by the provider's identity; the newest report of each."""
-        self.on_contradiction: Callable[[CallRecord], None] = _ignore
+        self.on_contradiction: Callable[[CallRecord, str], None] = _ignore_life
         self.on_unexplained_end: Callable[[CallRecord], None] = _ignore
         self._clock = clock
-        self._explain = explain
+        self._plugin_explains = explain
         self._live: dict[str, CallRecord] = {}
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
         self._by_ref: dict[str, CallRecord] = {}
@@ -137,14 +138,16 @@ class Switchboard:
         record.log.close()
         self._release_held()
 
-    def named(self, record: CallRecord) -> None:
-        """The dial is settled: nothing that is still unbound can belong to it."""
-        self._unnamed.discard(record.id)
-        self._release_held()
+    def knows(self, report: CallReport) -> bool:
+        """Whether the report is about a call of this bridge, by its identity or by our token."""
+        return self._bind(report) is not None
 
     def adopt(self, report: CallReport) -> CallRecord | None:
         """Take a foreign call over. It is not owned: closing the bridge leaves it alone."""
-        if report.ref is None or report.ref in self._by_ref:
+        if self.knows(report):
+            self.report(report)
+            return None
+        if report.ref is None or report.state is CallState.ENDED:
             return None
         self.foreign.pop(report.ref, None)
         record = self._new(new_id())
@@ -229,8 +232,9 @@ class Switchboard:
     def _fold(self, record: CallRecord, report: CallReport) -> None:
         before = record.view
         record.view, events = fold(before, report, self._explain)
-        ref = record.view.ref
-        newly_named = ref is not None and ref != before.ref
+        # The name of a call that is over changes nothing of it, and yet its reports are no foreign ones.
+        ref = report.ref if before.over and before.ref is None else record.view.ref
+        newly_named = ref is not None and ref not in record.refs
         if newly_named and ref is not None:
             self._by_ref[ref] = record
             record.refs.append(ref)
@@ -239,6 +243,8 @@ class Switchboard:
                 self._unnamed.discard(record.id)
         record.gone_at = None
         self._written(record, events)
+        if record.owned and not record.released and any(isinstance(event, EndContradicted) for event in events):
+            self.on_contradiction(record, report.ref or record.view.ref or "")
         if record.view is not before and not events:
             record.log.wake()
         if record.view.state is CallState.ENDED and before.state is not CallState.ENDED and not record.view.over:
@@ -282,12 +288,12 @@ class Switchboard:
         self._write(record, events)
         if record.view.over and record.id in self._live:
             del self._live[record.id]
-            self._unnamed.discard(record.id)
             self._ended[record.id] = record
             if len(self._ended) > _ENDED_KEPT:
                 self._drop(self._ended.popitem(last=False)[1])
-        if record.owned and any(isinstance(event, EndContradicted) for event in events):
-            self.on_contradiction(record)
+            if record.id in self._unnamed:
+                self._unnamed.discard(record.id)
+                self._release_held()
 
     def _write(self, record: CallRecord | None, events: Iterable[Event]) -> None:
         now = self._clock.now()
@@ -295,6 +301,14 @@ class Switchboard:
         self.log.append(dressed)
         if record is not None:
             record.log.append(dressed)
+
+    def _explain(self, cause: Cause, view: CallView) -> Termination:
+        try:
+            return self._plugin_explains(cause, view)
+        except Exception:  # noqa: BLE001
+            # Foreign code, called by the one writer: a cause that it cannot explain must not lose the end.
+            _log.exception("%s cannot explain the cause %s %s", self.provider, cause.dialect, cause.code)
+            return Termination(native=cause.text or cause.code)
 
     def _new(self, call_id: str) -> CallRecord:
         view = CallView(id=call_id, provider=self.provider, created_at=self._clock.now())
@@ -315,4 +329,8 @@ class Switchboard:
 
 
 def _ignore(record: CallRecord) -> None:
+    """Stand where nobody listens yet."""
+
+
+def _ignore_life(record: CallRecord, ref: str) -> None:
     """Stand where nobody listens yet."""
