@@ -144,7 +144,10 @@ class SignedClient:
                 provider="ucwa",
                 status=response.status_code,
             )
-        href = response.request.url.join(challenge.href)
+        try:
+            href = response.request.url.join(challenge.href)
+        except httpx.InvalidURL as error:
+            raise NotSent(f"{asked_by} gave a token address that is no URL: {error}", provider="ucwa") from error
         request = self._client.build_request(
             "POST",
             href,

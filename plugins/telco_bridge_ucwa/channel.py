@@ -23,6 +23,7 @@ from telco_bridge.provider import (
     NotSent,
     ProviderError,
     Source,
+    Unreachable,
 )
 
 from .decode import CALL_RELS, decode, standing
@@ -135,7 +136,7 @@ class EventChannel:
             except (NotSent, AnswerLost):
                 pass
             if clock.now() - began > _GIVE_UP_AFTER:
-                raise ProviderError(
+                raise Unreachable(
                     f"the event channel has not answered for {_GIVE_UP_AFTER:.0f} s; the server has dropped the "
                     "application by now",
                     provider="ucwa",

@@ -302,14 +302,7 @@ def _unsaid(view: CallView) -> Termination:
             return replace(_told(last.cause, view), confidence=Confidence.DERIVED)
         if stopped is not None and stopped.by in (EndedBy.APPLICATION, EndedBy.BRIDGE):
             # We stopped the last of the media, and the server ended the conversation that had none left.
-            return Termination(
-                reason=_R.NORMAL,
-                by=stopped.by,
-                phase=view.phase,
-                requested=stopped.requested,
-                note=stopped.note,
-                confidence=Confidence.DERIVED,
-            )
+            return Termination(reason=_R.NORMAL, by=stopped.by, phase=view.phase, confidence=Confidence.DERIVED)
     if not _was_answered(view):
         return Termination(phase=view.phase)
     return Termination(reason=_R.NORMAL, by=_left_by(view), phase=view.phase, confidence=Confidence.DERIVED)

@@ -116,7 +116,7 @@ class Resources:
     def place(self, operation_id: str, href: str) -> None:
         """The answer to the operation told where its invitation is."""
         key = self.key(href)
-        if key is not None:
+        if key is not None and operation_id in self._operations:
             self._placed[key] = operation_id
 
     def operation(self, invitation: Resource) -> Operation | None:

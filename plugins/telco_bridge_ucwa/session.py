@@ -55,8 +55,8 @@ async def open_session(
     """Sign in, and sign out on leaving. `transport` replaces the connections, for tests."""
     async with open_client(*config.origins, timeout=config.timeout, transport=transport) as client:
         session = UcwaSession(SignedClient(client, config), config, host)
-        await session.sign_in()
         try:
+            await session.sign_in()
             yield session
         finally:
             await session.sign_out()
@@ -88,7 +88,7 @@ class UcwaSession(ProviderSession):
             user = await self._get(url, "user")
             applications = user.link("applications")
             if applications is not None:
-                return str(httpx.URL(url).join(applications))
+                return _follow(url, applications)
             redirect = user.link("redirect")
             if redirect is None:
                 raise ProviderError(
@@ -96,7 +96,7 @@ class UcwaSession(ProviderSession):
                     "autodiscovery leads to",
                     provider="ucwa",
                 )
-            url = str(httpx.URL(url).join(redirect))
+            url = _follow(url, redirect)
         raise ProviderError(f"the user resource was redirected more than {_HOPS} times", provider="ucwa")
 
     async def _make_application(self) -> None:
@@ -157,6 +157,8 @@ class UcwaSession(ProviderSession):
 
     async def sign_out(self) -> None:
         """Delete the application, within bounded time: the server would drop it in a quarter of an hour anyway."""
+        if not self._application:
+            return
         with anyio.move_on_after(_GOODBYE, shield=True), suppress(ProviderError):
             await self._client.send("DELETE", self._application)
 
@@ -419,3 +421,10 @@ def _within(ref: str, modality: Resource) -> Resource:
     if modality.link("conversation") is not None:
         return modality
     return replace(modality, links={**modality.links, "conversation": (ref,)})
+
+
+def _follow(url: str, link: str) -> str:
+    try:
+        return str(httpx.URL(url).join(link))
+    except httpx.InvalidURL as error:
+        raise NotSent(f"GET {url}: the server gave a link that is no URL: {error}", provider="ucwa") from error

@@ -1,0 +1,1 @@
+"""Calls on a SignalWire space, through its Compatibility (LaML, cXML) API."""

@@ -1,0 +1,32 @@
+"""What SignalWire leaves open, decided by whoever runs the emulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import ErrorShape
+
+__all__ = ["Switches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """The emulator's behaviour where SignalWire's documentation is silent or contradicts itself."""
+
+    error_shape: ErrorShape = ErrorShape.USUAL
+    rich_callbacks: bool = True
+    """Call callbacks carry everything documented; otherwise only what captured traffic has shown."""
+    inline_documents: bool = True
+    """`Laml` and `Twiml` are accepted. They were documented once and withdrawn."""
+    stale_updates: bool = False
+    """Answers to updates show the status from before the update."""
+    completed_while_ringing: str = "canceled"
+    """What `Status=completed` makes of a call that is not answered: `canceled` or `no-answer`."""
+    stopped_stream: int = 20404
+    """The code for stopping a stream that is stopped: 20404, 21220 or 10000."""
+    verify_caller: bool = False
+    """`From` must be one of the project's numbers (21210); otherwise every well-formed number counts as verified."""
+    calls_per_second: float | None = None
+    """How fast queued calls are dialled; None dials each at once. SignalWire's default is 1."""
+    price_per_minute: float = 0.01
+    """A `MaxPricePerMinute` below this is refused."""

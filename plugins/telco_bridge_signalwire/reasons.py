@@ -1,0 +1,208 @@
+"""Why a call or a stream ended, out of what SignalWire says and what we had asked.
+
+The Compatibility API has no field for the reason of an end. There is a status, often a SIP code, and in callbacks
+`HangupDirection` and `HangupBy`. On a call that we dialled, `HangupDirection=inbound` means that the far end ended it,
+`outbound` that our side or the platform did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from telco_bridge.provider import (
+    CallDirection,
+    CallView,
+    Cause,
+    Command,
+    Confidence,
+    EndedBy,
+    ReasonRow,
+    Reject,
+    Termination,
+    TerminationReason,
+)
+
+__all__ = ["CALL", "REASONS", "STREAM", "explain"]
+
+CALL = "signalwire.call"
+"""The dialect of call statuses, with their SIP codes."""
+
+STREAM = "signalwire.stream"
+"""The dialect of `StreamEvent` and `StreamError`."""
+
+_R = TerminationReason
+_B = EndedBy
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    reason: TerminationReason
+    by: EndedBy = EndedBy.UNKNOWN
+    confidence: Confidence = Confidence.DERIVED
+
+
+_UNKNOWN = _Meaning(_R.UNKNOWN, _B.UNKNOWN, Confidence.UNKNOWN)
+
+_STATUS = {
+    "completed": _Meaning(_R.NORMAL),
+    "canceled": _Meaning(_R.CANCELLED, _B.UNKNOWN, Confidence.REPORTED),
+    "busy": _Meaning(_R.BUSY, _B.REMOTE, Confidence.REPORTED),
+    "no-answer": _Meaning(_R.NO_ANSWER, _B.UNKNOWN, Confidence.REPORTED),
+    # SignalWire documents it as "could not be completed, usually a number that does not exist": not a reason yet.
+    "failed": _Meaning(_R.UNKNOWN, _B.UNKNOWN, Confidence.UNKNOWN),
+}
+"""What a status says by itself."""
+
+_FAILED = {
+    401: _Meaning(_R.NOT_AUTHORIZED, _B.NETWORK),
+    403: _Meaning(_R.NOT_AUTHORIZED, _B.NETWORK),
+    404: _Meaning(_R.UNALLOCATED_NUMBER, _B.NETWORK),
+    407: _Meaning(_R.NOT_AUTHORIZED, _B.NETWORK),
+    408: _Meaning(_R.NO_ANSWER, _B.NETWORK),
+    410: _Meaning(_R.NUMBER_CHANGED, _B.NETWORK),
+    480: _Meaning(_R.NO_ANSWER, _B.NETWORK),
+    484: _Meaning(_R.INVALID_NUMBER, _B.NETWORK),
+    486: _Meaning(_R.BUSY, _B.REMOTE),
+    487: _Meaning(_R.NO_ANSWER, _B.PROVIDER),
+    488: _Meaning(_R.MEDIA_NEGOTIATION, _B.REMOTE),
+    503: _Meaning(_R.CONGESTION, _B.NETWORK),
+    600: _Meaning(_R.BUSY, _B.REMOTE),
+    603: _Meaning(_R.REJECTED, _B.REMOTE),
+    604: _Meaning(_R.UNALLOCATED_NUMBER, _B.NETWORK),
+    606: _Meaning(_R.MEDIA_NEGOTIATION, _B.REMOTE),
+}
+"""What the SIP code of a call with the status `failed` says."""
+
+_SERVER_FAILURE = _Meaning(_R.PROVIDER_ERROR, _B.NETWORK)
+
+_UNANSWERED_BY = {408: _B.NETWORK, 480: _B.NETWORK, 487: _B.PROVIDER}
+"""Who gave up a call with the status `no-answer`: the network beyond, or SignalWire's own ring timer."""
+
+_STREAM = {
+    # Also the end of a stream that we stopped; the core then knows why.
+    "stream-stopped": _UNKNOWN,
+    "invalid_url": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "missing_url": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "invalid_track": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "codec_error": _Meaning(_R.MEDIA_NEGOTIATION, _B.PROVIDER),
+    "connection_refused": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "connection_refused_timeout_or_ssl_error": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "general_error": _Meaning(_R.PROVIDER_ERROR, _B.PROVIDER),
+    "duplicated stream id": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "duplicated stream name": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+}
+"""What a stream's event or error says, in lower case."""
+
+
+def explain(cause: Cause, view: CallView) -> Termination:
+    """Return why it ended, as far as the cause, the call and what we asked tell. Total: the rest stays UNKNOWN."""
+    meaning = _of_stream(cause) if cause.dialect == STREAM else _of_call(cause, view)
+    return Termination(
+        reason=meaning.reason,
+        by=meaning.by,
+        phase=view.phase,
+        sip=cause.sip,
+        q850=cause.q850,
+        detail=cause.detail,
+        native=_native(cause),
+        confidence=meaning.confidence,
+    )
+
+
+def _of_stream(cause: Cause) -> _Meaning:
+    return _STREAM.get((cause.code or "").lower(), _UNKNOWN)
+
+
+def _of_call(cause: Cause, view: CallView) -> _Meaning:
+    status = cause.code if cause.dialect == CALL else None
+    asked = view.asked_to_end
+    said = _STATUS.get(status or "", _UNKNOWN)
+    if asked is not None and _may_be_ours(status, cause, view):
+        return _ours(asked, view)
+    if cause.sip == 603 and status in ("busy", "no-answer", "failed"):
+        return _FAILED[603]
+    if status == "completed" and _far_end_ended(cause, view):
+        return _Meaning(said.reason, _B.REMOTE)
+    if status == "no-answer":
+        return _Meaning(said.reason, _unanswered_by(cause), said.confidence)
+    if status == "failed" and cause.sip is not None:
+        server = _SERVER_FAILURE if 500 <= cause.sip < 600 else said
+        return _FAILED.get(cause.sip, server)
+    return said
+
+
+def _may_be_ours(status: str | None, cause: Cause, view: CallView) -> bool:
+    """Whether this is how an end that we asked for looks.
+
+    What a call that rings becomes when it is told to complete is not documented: canceled, no-answer and completed are
+    all possible. A busy line, a declining party and a far end that hung up first are facts against our request.
+    """
+    if isinstance(view.asked_to_end, Reject):
+        return status in ("busy", "no-answer", "canceled", None)
+    if _far_end_ended(cause, view):
+        return False
+    if status == "no-answer":
+        return cause.sip in (None, 487)
+    return status in ("completed", "canceled", None) or (status == "failed" and cause.sip == 487)
+
+
+def _ours(asked: Command, view: CallView) -> _Meaning:
+    if asked.by is _B.BRIDGE and asked.reason is not None:
+        return _Meaning(asked.reason, asked.by)
+    if isinstance(asked, Reject):
+        return _Meaning(_R.REJECTED, asked.by)
+    return _Meaning(_R.NORMAL if view.answered is True else _R.CANCELLED, asked.by)
+
+
+def _far_end_ended(cause: Cause, view: CallView) -> bool:
+    """Whether SignalWire says so. What the field means on an inbound call is not documented."""
+    return view.direction is CallDirection.OUTBOUND and cause.detail.get("HangupDirection") == "inbound"
+
+
+def _unanswered_by(cause: Cause) -> EndedBy:
+    match cause.detail.get("HangupDirection"):
+        case "inbound":
+            return _B.NETWORK
+        case "outbound":
+            return _B.PROVIDER
+        case _:
+            return _UNANSWERED_BY.get(cause.sip, _B.UNKNOWN) if cause.sip is not None else _B.UNKNOWN
+
+
+def _native(cause: Cause) -> str | None:
+    """The provider's words in one line, such as `busy / SIP 486 / HangupDirection=inbound`."""
+    sip = str(cause.sip) if cause.sip is not None else cause.detail.get("SipResultCode")
+    direction = cause.detail.get("HangupDirection")
+    event = cause.detail.get("StreamEvent")
+    parts = (
+        event if event != cause.code else None,
+        cause.code,
+        f"SIP {sip}" if sip is not None else None,
+        f"HangupDirection={direction}" if direction is not None else None,
+    )
+    return " / ".join(" ".join(part.split()) for part in parts if part) or None
+
+
+def _rows() -> Sequence[ReasonRow]:
+    rows = [ReasonRow(CALL, status, meaning.reason) for status, meaning in _STATUS.items()]
+    rows += [ReasonRow(CALL, f"{status} / SIP 603", _R.REJECTED) for status in ("busy", "no-answer")]
+    rows += [
+        ReasonRow(CALL, f"failed / SIP {sip}", meaning.reason, lossy=_shared(meaning.reason))
+        for sip, meaning in _FAILED.items()
+    ]
+    rows.append(ReasonRow(CALL, "failed / SIP 5xx", _SERVER_FAILURE.reason, lossy=True))
+    rows += [
+        ReasonRow(STREAM, event, meaning.reason, lossy=meaning.reason is _R.MEDIA_SETUP)
+        for event, meaning in _STREAM.items()
+    ]
+    return tuple(rows)
+
+
+def _shared(reason: TerminationReason) -> bool:
+    """Whether several SIP codes become this one word."""
+    return sum(meaning.reason is reason for meaning in _FAILED.values()) > 1
+
+
+REASONS: Sequence[ReasonRow] = _rows()
+"""The tables of this module, for documentation."""

@@ -1,0 +1,394 @@
+"""What is sent to a UCWA server for each command."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telco_bridge.provider import (
+    Answer,
+    Dial,
+    HangUp,
+    Hold,
+    MediaDirection,
+    Modality,
+    Redirect,
+    Refused,
+    Reject,
+    Resume,
+    SendDigits,
+    StartMedia,
+    StopMedia,
+    StreamId,
+    StreamTarget,
+    TerminationReason,
+    TooLate,
+    Transport,
+    Unsupported,
+)
+from telco_bridge_ucwa.encode import NotCached, WireRequest, address, encode
+from telco_bridge_ucwa.resources import Operation, Purpose, Resources
+from telco_bridge_ucwa.wire import parse_resource, with_query
+
+C = "/app/conversations/c1"
+OFFER = "v=0\r\n"
+AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
+STARTS = ("startPhoneAudio", "startAudio", "startVideo", "startAudioVideo")
+
+
+def resource(rel, href, links=(), **properties):
+    named = {name: {"href": f"{href}/x-{name}?k=1"} for name in links}
+    return parse_resource({**properties, "_links": {"self": {"href": href}, **named}}, rel=rel)
+
+
+def known(phone=None, av=None, starts=STARTS, active=("Audio", "Video"), state="Connected", invitation=None):
+    """The resources of one conversation, with these links on its modalities."""
+    resources = Resources("https://pool.example.org/apps")
+    resources.put(resource("communication", "/app/communication", starts), 1.0)
+    resources.put(resource("me", "/app/me", uri="sip:ada@example.org"), 1.0)
+    raw = {
+        "state": state,
+        "activeModalities": list(active),
+        "_links": {
+            "self": {"href": C},
+            "phoneAudio": {"href": f"{C}/phone"},
+            "audioVideo": {"href": f"{C}/av"},
+        },
+    }
+    resources.put(parse_resource(raw, rel="conversation"), 1.0)
+    for rel, href, links in (("phoneAudio", f"{C}/phone", phone), ("audioVideo", f"{C}/av", av)):
+        if links is not None:
+            resources.put(resource(rel, href, links, state="Connected"), 1.0)
+    if invitation is not None:
+        resources.put(invitation, 1.0)
+    return resources
+
+
+def invite(links=("cancel",), rel="phoneAudioInvitation", **properties):
+    raw = {"state": "Connecting", "operationId": "call-1", "to": "tel:+14255550199", **properties}
+    named = {name: {"href": f"/inv/{name}"} for name in links}
+    return parse_resource({**raw, "_links": {"self": {"href": "/inv"}, "conversation": {"href": C}, **named}}, rel=rel)
+
+
+def target(slot):
+    modality = VIDEO if slot == "video" else AUDIO
+    return StreamTarget(StreamId(slot, 1), modality, Transport.UNKNOWN)
+
+
+def stop(*slots, keep=(), **more):
+    streams, kept = tuple(target(slot) for slot in slots), tuple(target(slot) for slot in keep)
+    return StopMedia(id="s-1", call="call-1", ref=C, streams=streams, keep=kept, **more)
+
+
+def dial(to="+14255550199", **more):
+    return Dial(id="call-1", call="call-1", to=to, **more)
+
+
+def start(modality=AUDIO, **more):
+    return StartMedia(id="add-1", call="call-1", ref=C, modality=modality, **more)
+
+
+# Dialling
+
+
+def test_a_dial_rings_the_own_phone_first():
+    (request,) = encode(dial(), known(), phone_number="+1 425 555 0101")
+
+    assert request == WireRequest(
+        what="startPhoneAudio",
+        href="/app/communication/x-startPhoneAudio?k=1",
+        body={"operationId": "call-1", "to": "tel:+14255550199", "phoneNumber": "+14255550101"},
+        operation=Operation(id="call-1", purpose=Purpose.DIAL, slots=frozenset({"phoneAudio"}), to="tel:+14255550199"),
+    )
+
+
+def test_without_an_own_phone_the_server_uses_the_one_it_knows():
+    (request,) = encode(dial(native={"subject": "demo", "operationId": "mine"}), known())
+
+    assert request.body == {"operationId": "call-1", "to": "tel:+14255550199", "subject": "demo"}
+
+
+@pytest.mark.parametrize(
+    ("modalities", "rel", "slots"),
+    [
+        ({AUDIO}, "startAudio", {"audio"}),
+        ({VIDEO}, "startVideo", {"video"}),
+        ({AUDIO, VIDEO}, "startAudioVideo", {"audio", "video"}),
+    ],
+)
+def test_an_offer_dials_over_voip(modalities, rel, slots):
+    (request,) = encode(dial("sip:bob@example.org", offer=OFFER, modalities=frozenset(modalities)), known())
+
+    assert (request.what, request.operation.slots) == (rel, slots)
+    href = request.body["_links"]["mediaOffer"]["href"]
+    head, _, payload = href.partition(",")
+    assert head == "data:application/sdp;base64"
+    assert base64.b64decode(payload).decode() == OFFER
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        dial(modalities=frozenset({AUDIO, VIDEO})),
+        dial(modalities=frozenset({Modality.SCREEN}), offer=OFFER),
+        dial(modalities=frozenset(), offer=OFFER),
+        dial(caller_id="+14255550000"),
+        start(VIDEO),
+        start(Modality.SCREEN),
+        start(to="wss://example.org"),
+        start(direction=MediaDirection.SEND),
+        Answer(id="a", call="call-1", ref=C),
+        Redirect(id="a", call="call-1", ref=C, to="+1425"),
+        SendDigits(id="a", call="call-1", ref=C, digits="1"),
+        stop("screen"),
+    ],
+    ids=lambda command: command.name,
+)
+def test_what_ucwa_cannot_express_is_unsupported(command):
+    with pytest.raises(Unsupported):
+        encode(command, known(phone=[], av=[]), phone_number="+14255550101")
+
+
+@pytest.mark.parametrize("own", ["+1 (425) 555-0101", "tel:+14255550101", "sip:ada@example.org"])
+def test_the_users_own_number_is_no_foreign_caller_id(own):
+    assert encode(dial(caller_id=own), known(), phone_number="+14255550101")
+
+
+@pytest.mark.parametrize(
+    ("to", "wire"),
+    [
+        ("+14255550199", "tel:+14255550199"),
+        (" +1 (425) 555-0199 ", "tel:+14255550199"),
+        ("tel:+1.425.555.0199", "tel:+14255550199"),
+        ("5501", "tel:5501"),
+        ("sip:bob@example.org", "sip:bob@example.org"),
+        ("SIP:+1425@example.org;user=phone", "SIP:+1425@example.org;user=phone"),
+    ],
+)
+def test_addresses_are_written_as_ucwa_takes_them(to, wire):
+    assert address(to) == wire
+
+
+@pytest.mark.parametrize("to", ["", "abc", "tel:abc", "sip : bob@x.org", "sip:bob", "+", "++1425", "1" * 16, "٣٣٣"])
+def test_what_is_no_address_is_refused_before_anything_is_sent(to):
+    with pytest.raises(Refused, match="Nothing was sent"):
+        encode(dial(to), known())
+
+
+@given(to=st.text())
+def test_every_text_is_an_address_or_refused(to):
+    try:
+        wire = address(to)
+    except Refused:
+        return
+    assert wire.lower().startswith(("tel:", "sip:"))
+
+
+def test_a_user_without_the_link_may_not_dial():
+    with pytest.raises(Refused, match="startPhoneAudio"):
+        encode(dial(), known(starts=()))
+
+
+def test_dialling_needs_the_communication_resource():
+    with pytest.raises(NotCached):
+        encode(dial(), Resources("https://pool.example.org/"))
+
+
+def test_an_id_that_ucwa_cannot_carry_is_refused():
+    with pytest.raises(Refused, match="51"):
+        encode(Dial(id="x" * 51, call="x" * 51, to="+1425"), known())
+
+
+# Hanging up and rejecting
+
+
+def test_a_pending_dial_is_cancelled_even_before_its_conversation_is_known():
+    resources = known(state="Connecting", invitation=invite())
+
+    for ref in (None, C):
+        (request,) = encode(HangUp(id="h", call="call-1", ref=ref), resources)
+        assert (request.what, request.method, request.href) == ("cancel", "POST", "/inv/cancel")
+
+
+@pytest.mark.parametrize("invitation", [None, invite(state="Connected"), invite(links=()), invite(operationId="add-1")])
+def test_an_established_call_is_left(invitation):
+    resources = known(invitation=invitation)
+    resources.expect(Operation(id="add-1", purpose=Purpose.START, slots=frozenset({"audio"}), to="x", ref=C))
+
+    (request,) = encode(HangUp(id="h", call="call-1", ref=C), resources)
+
+    assert (request.method, request.href, request.body) == ("DELETE", C, None)
+
+
+def test_a_call_without_any_name_has_to_be_looked_up():
+    with pytest.raises(NotCached):
+        encode(HangUp(id="h", call="call-1"), known())
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        ({}, None),
+        ({"reason": TerminationReason.BUSY}, {"reason": "Global"}),
+        ({"native": {"reason": "Local"}}, {"reason": "Local"}),
+    ],
+)
+def test_an_incoming_call_is_declined_with_its_reason(command, body):
+    resources = known(state="Incoming", invitation=invite(["decline"], direction="Incoming"))
+
+    (request,) = encode(Reject(id="r", call="call-1", ref=C, **command), resources)
+
+    assert (request.what, request.href, request.body) == ("decline", "/inv/decline", body)
+
+
+def test_rejecting_what_has_been_answered_is_too_late():
+    with pytest.raises(TooLate):
+        encode(Reject(id="r", call="call-1", ref=C), known())
+    with pytest.raises(NotCached):
+        encode(Reject(id="r", call="call-1", ref="/elsewhere"), known())
+
+
+# Hold
+
+
+@pytest.mark.parametrize(("kind", "rel"), [(Hold, "holdPhoneAudio"), (Resume, "resumePhoneAudio")])
+def test_hold_follows_its_link(kind, rel):
+    command = kind(id="h", call="call-1", ref=C)
+
+    (request,) = encode(command, known(phone=[rel]))
+    assert (request.what, request.method, request.body) == (rel, "POST", None)
+    with pytest.raises(TooLate, match=rel):
+        encode(command, known(phone=["stopPhoneAudio"]))
+    with pytest.raises(NotCached):
+        encode(command, known())
+    with pytest.raises(TooLate, match="no conversation"):
+        encode(kind(id="h", call="call-1"), known())
+
+
+# Starting
+
+
+def test_phone_audio_is_added_with_the_partners_address():
+    resources = known(phone=["addPhoneAudio"], invitation=invite(state="Connected"))
+
+    (request,) = encode(start(), resources, phone_number="+14255550101")
+
+    assert request.what == "addPhoneAudio"
+    assert request.body == {"operationId": "add-1", "to": "tel:+14255550199", "phoneNumber": "+14255550101"}
+    assert request.operation == Operation(
+        id="add-1", purpose=Purpose.START, slots=frozenset({"phoneAudio"}), to="tel:+14255550199", ref=C
+    )
+
+
+@pytest.mark.parametrize(("modality", "rel", "slot"), [(AUDIO, "addAudio", "audio"), (VIDEO, "addVideo", "video")])
+def test_voip_media_is_added_with_an_offer(modality, rel, slot):
+    resources = known(av=[rel], invitation=invite(state="Connected", direction="Incoming", to=None))
+
+    with pytest.raises(Refused, match="native"):
+        encode(start(modality, offer=OFFER), resources)
+    (request,) = encode(start(modality, offer=OFFER, native={"to": "sip:bob@x.org"}), resources)
+
+    assert (request.what, request.operation.slots, request.body["to"]) == (rel, {slot}, "sip:bob@x.org")
+
+
+def test_media_that_is_not_offered_cannot_be_started_now():
+    with pytest.raises(TooLate):
+        encode(start(), known(phone=[]))
+
+
+# Stopping
+
+BOTH = ["stopAudio", "stopVideo", "stopAudioVideo"]
+NORMAL = (("reason", "UserInitiatedAction"),)
+
+
+@pytest.mark.parametrize(
+    ("slots", "links", "active", "sent"),
+    [
+        (["audio"], BOTH, ["Audio", "Video"], ["stopAudio"]),
+        (["video"], BOTH, ["Audio", "Video"], ["stopVideo"]),
+        (["audio", "video"], BOTH, ["Audio", "Video"], ["stopAudioVideo"]),
+        (["audio", "video"], ["stopAudio", "stopVideo"], ["Audio", "Video"], ["stopAudio", "stopVideo"]),
+        (["audio"], ["stopAudioVideo"], ["Audio"], ["stopAudioVideo"]),
+        (["video"], ["stopAudioVideo"], ["Video"], ["stopAudioVideo"]),
+    ],
+)
+def test_media_is_stopped_with_its_reason_in_as_few_requests_as_possible(slots, links, active, sent):
+    requests = encode(stop(*slots, reason=TerminationReason.NORMAL), known(av=links, active=active))
+
+    assert [request.what for request in requests] == sent
+    assert {request.query for request in requests} == {NORMAL}
+    assert {request.body for request in requests} == {None}
+
+
+@pytest.mark.parametrize(
+    ("slots", "keep", "active"),
+    [(["audio"], ["video"], ["Audio"]), (["audio"], [], ["Audio", "Video"]), (["video"], ["audio"], ["Video"])],
+)
+def test_a_wider_verb_is_not_used_where_it_would_end_more_than_was_asked(slots, keep, active):
+    with pytest.raises(TooLate):
+        encode(stop(*slots, keep=keep), known(av=["stopAudioVideo"], active=active))
+
+
+def test_one_narrow_verb_does_not_stand_for_two():
+    with pytest.raises(TooLate, match="stopAudio and stopVideo"):
+        encode(stop("audio", "video"), known(av=["stopAudio"]))
+
+
+def test_phone_audio_is_stopped_without_a_reason():
+    (request,) = encode(stop("phoneAudio", reason=TerminationReason.NORMAL), known(phone=["stopPhoneAudio"]))
+
+    assert (request.what, request.query, request.body) == ("stopPhoneAudio", (), None)
+
+
+def test_all_audio_is_stopped_wherever_it_flows():
+    requests = encode(stop("phoneAudio", "audio"), known(phone=["stopPhoneAudio"], av=BOTH))
+
+    assert [request.what for request in requests] == ["stopAudio", "stopPhoneAudio"]
+
+
+def test_the_providers_own_reason_is_passed_through():
+    (request,) = encode(stop("audio", native={"reason": "CodecMismatch"}), known(av=BOTH))
+
+    assert request.query == (("reason", "CodecMismatch"),)
+    with pytest.raises(Refused):
+        encode(stop("audio", native={"reason": "Bored"}), known(av=BOTH))
+
+
+@pytest.mark.parametrize(("slot", "links"), [("audio", {"av": []}), ("phoneAudio", {"phone": []})])
+def test_media_that_is_only_offered_is_withdrawn(slot, links):
+    rel = "phoneAudioInvitation" if slot == "phoneAudio" else "audioVideoInvitation"
+    resources = known(**links, invitation=invite(rel=rel, operationId="add-1"))
+    resources.expect(Operation(id="add-1", purpose=Purpose.START, slots=frozenset({slot}), to="x", ref=C))
+
+    (request,) = encode(stop(slot), resources)
+
+    assert (request.what, request.href) == ("cancel", "/inv/cancel")
+
+
+@pytest.mark.parametrize("invitation", [None, invite(), invite(operationId="add-1", links=())])
+def test_the_call_is_never_cancelled_for_a_stream(invitation):
+    resources = known(phone=[], invitation=invitation)
+    resources.expect(Operation(id="add-1", purpose=Purpose.START, slots=frozenset({"phoneAudio"}), to="x", ref=C))
+
+    with pytest.raises(TooLate, match="stopPhoneAudio"):
+        encode(stop("phoneAudio"), resources)
+
+
+# Queries
+
+
+@pytest.mark.parametrize(
+    ("href", "wire"),
+    [
+        ("/stop", "/stop?reason=Cancel"),
+        ("/stop?key=a%2Fb+c", "/stop?key=a%2Fb+c&reason=Cancel"),
+        ("https://pool/stop?a=1&a=2#x", "https://pool/stop?a=1&a=2&reason=Cancel#x"),
+    ],
+)
+def test_parameters_join_the_servers_own(href, wire):
+    assert with_query(href, (("reason", "Cancel"),)) == wire
+    assert with_query(href, ()) == href
