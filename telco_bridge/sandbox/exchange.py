@@ -203,6 +203,8 @@ class Exchange:
 
     def __enter__(self) -> Self:
         if self.name is not None:
+            if self.name in Exchange._named:
+                raise ValueError(f"an exchange named {self.name!r} is open already")
             Exchange._named[self.name] = self
         self.clock.start()
         return self

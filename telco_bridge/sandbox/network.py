@@ -30,7 +30,7 @@ class Sandbox:
         self,
         *providers: str,
         speed: float = 1.0,
-        name: str | None = "sandbox",
+        name: str | None = None,
         ports: dict[str, int] | None = None,
         exchange: Exchange | None = None,
     ) -> None:

@@ -69,7 +69,8 @@ class SimulatorConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     exchange: SkipValidation[Exchange | str | None] = Field(
-        default=None, description="an exchange, or the name of one that is open in this process"
+        default=None,
+        description="an exchange, or the name of one that is open in this process; empty for one of its own",
     )
     speed: float = Field(default=1.0, gt=0, description="how fast the time of its own network runs")
     caller_id: str = Field(default="+15550000001", description="the number that calls come from")
@@ -313,7 +314,7 @@ class SimulatorSession(ProviderSession):
 @asynccontextmanager
 async def connect(config: SimulatorConfig, host: Host) -> AsyncGenerator[ProviderSession]:
     """Join the configured exchange, or one of its own whose time starts now."""
-    exchange = config.exchange
+    exchange = config.exchange or None
     if isinstance(exchange, str):
         named = Exchange.named(exchange)
         if named is None:

@@ -1,0 +1,5 @@
+"""`python -m telco_bridge.cli`."""
+
+from . import main
+
+main()

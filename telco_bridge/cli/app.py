@@ -1,0 +1,79 @@
+"""The commands, their options, and how an error leaves them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import TelcoBridgeError
+
+__all__ = ["app"]
+
+
+class _Commands(TyperGroup):
+    """Commands whose errors are one line, not a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except TelcoBridgeError as error:
+            typer.echo(f"telco-bridge: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="One way to control phone calls on any phone system.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def providers(
+    name: Annotated[str | None, typer.Argument(help="Show the settings and abilities of this provider.")] = None,
+) -> None:
+    """List the providers that are installed, or describe one."""
+    from . import listing
+    from .console import open_console
+
+    console = open_console()
+    if name is None:
+        listing.show_all(console)
+    else:
+        listing.show_one(console, name)
+
+
+@app.command()
+def sandbox(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROVIDER]...", help="Whose protocols to serve; all by default.")
+    ] = None,
+    *,
+    speed: Annotated[float, typer.Option(min=0.01, help="How fast the network's time runs.")] = 1.0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not show what goes over the wire.")] = False,
+) -> None:
+    """Serve a phone network on this machine, with magic numbers and without an account, until Ctrl-C."""
+    from . import network
+    from .console import open_console
+
+    network.serve(open_console(), names or (), speed=speed, quiet=quiet)
+
+
+@app.command()
+def demo(
+    provider: Annotated[
+        list[str] | None, typer.Option(help="Run on this provider only; may be repeated. All by default.")
+    ] = None,
+    *,
+    speed: Annotated[float, typer.Option(min=0.01, help="How fast the network's time runs.")] = 20.0,
+) -> None:
+    """Run the same calls on every provider, side by side, and compare how they end."""
+    from . import demo as demonstration
+    from .console import open_console
+
+    if not demonstration.run(open_console(), provider or (), speed=speed):
+        raise typer.Exit(1)
