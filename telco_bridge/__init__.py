@@ -8,52 +8,57 @@
 `connect` reads which provider to use; everything else is the same on all of them.
 """
 
-from .bridge import Bridge, Health, connect
-from .call import Call, MediaStream, StopResult
-from .capabilities import Capability, Support, SupportLevel
-from .errors import (
-    AuthenticationFailed,
-    ConfigError,
-    NotAnswered,
-    NotPossibleNow,
-    OutcomeUnknown,
-    PluginConflict,
-    PluginContractError,
-    PluginError,
-    PluginLoadError,
-    PluginNotFound,
-    ProviderError,
-    RateLimited,
-    Refused,
-    TelcoBridgeError,
-    Unreachable,
-    Unsupported,
-)
-from .events import (
-    CallConnected,
-    CallEnded,
-    CallEvent,
-    CallHeld,
-    CallIncoming,
-    CallMoved,
-    CallProgressed,
-    CallResumed,
-    CallUpdated,
-    ChannelFailed,
-    CommandFailedLater,
-    DigitReceived,
-    EndContradicted,
-    Event,
-    GapDetected,
-    OfferReceived,
-    StreamActive,
-    StreamEnded,
-    StreamStarting,
-)
-from .media import MediaDirection, Modality, StreamId, StreamState, Transport
-from .reports import CallDirection, CallState, Party, Source
-from .termination import Confidence, EndedBy, Outcome, Phase, Retry, Scope, Termination, TerminationReason
-from .views import Asked, CallView, StreamView
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._connect import connect
+    from .bridge import Bridge, Health
+    from .call import Call, MediaStream, StopResult
+    from .capabilities import Capability, Support, SupportLevel
+    from .errors import (
+        AuthenticationFailed,
+        ConfigError,
+        NotAnswered,
+        NotPossibleNow,
+        OutcomeUnknown,
+        PluginConflict,
+        PluginContractError,
+        PluginError,
+        PluginLoadError,
+        PluginNotFound,
+        ProviderError,
+        RateLimited,
+        Refused,
+        TelcoBridgeError,
+        Unreachable,
+        Unsupported,
+    )
+    from .events import (
+        CallConnected,
+        CallEnded,
+        CallEvent,
+        CallHeld,
+        CallIncoming,
+        CallMoved,
+        CallProgressed,
+        CallResumed,
+        CallUpdated,
+        ChannelFailed,
+        CommandFailedLater,
+        DigitReceived,
+        EndContradicted,
+        Event,
+        GapDetected,
+        OfferReceived,
+        StreamActive,
+        StreamEnded,
+        StreamStarting,
+    )
+    from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+    from .reports import CallDirection, CallState, Party, Source
+    from .termination import Confidence, EndedBy, Outcome, Phase, Retry, Scope, Termination, TerminationReason
+    from .views import Asked, CallView, StreamView
 
 __version__ = "0.1.0"
 
@@ -123,3 +128,67 @@ __all__ = [
     "Unsupported",
     "connect",
 ]
+
+_HOMES = {
+    "_connect": ("connect",),
+    "bridge": ("Bridge", "Health"),
+    "call": ("Call", "MediaStream", "StopResult"),
+    "capabilities": ("Capability", "Support", "SupportLevel"),
+    "errors": (
+        "AuthenticationFailed",
+        "ConfigError",
+        "NotAnswered",
+        "NotPossibleNow",
+        "OutcomeUnknown",
+        "PluginConflict",
+        "PluginContractError",
+        "PluginError",
+        "PluginLoadError",
+        "PluginNotFound",
+        "ProviderError",
+        "RateLimited",
+        "Refused",
+        "TelcoBridgeError",
+        "Unreachable",
+        "Unsupported",
+    ),
+    "events": (
+        "CallConnected",
+        "CallEnded",
+        "CallEvent",
+        "CallHeld",
+        "CallIncoming",
+        "CallMoved",
+        "CallProgressed",
+        "CallResumed",
+        "CallUpdated",
+        "ChannelFailed",
+        "CommandFailedLater",
+        "DigitReceived",
+        "EndContradicted",
+        "Event",
+        "GapDetected",
+        "OfferReceived",
+        "StreamActive",
+        "StreamEnded",
+        "StreamStarting",
+    ),
+    "media": ("MediaDirection", "Modality", "StreamId", "StreamState", "Transport"),
+    "reports": ("CallDirection", "CallState", "Party", "Source"),
+    "termination": ("Confidence", "EndedBy", "Outcome", "Phase", "Retry", "Scope", "Termination", "TerminationReason"),
+    "views": ("Asked", "CallView", "StreamView"),
+}
+"""Where each public name lives. A name is imported when it is first asked for: importing the library stays cheap."""
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 __all__ = ["GROUP", "Installed", "check", "installed", "load"]
+
+_log = logging.getLogger("telco_bridge")
 
 GROUP = "telco_bridge"
 """The entry-point group. An entry's name is the provider's name, its value a module with the hook."""
@@ -58,7 +62,7 @@ def load(name: str, *, path: Iterable[str] | None = None) -> ProviderPlugin[Base
     origin = f"provider {name!r} of {described.distribution} {described.version}"
     try:
         module = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Foreign code runs on import and may raise anything; the cause is chained and nobody else is harmed.
         raise PluginLoadError(f"{origin} cannot be imported: {type(error).__name__}: {error}") from error
     return _shake_hands(module, name, origin)
@@ -67,9 +71,8 @@ def load(name: str, *, path: Iterable[str] | None = None) -> ProviderPlugin[Base
 def check(plugin: object, *, name: str | None, origin: str) -> ProviderPlugin[BaseModel]:
     """Return the plugin if it keeps the contract as far as a look tells; raise `PluginContractError` if not."""
     if not isinstance(plugin, ProviderPlugin):
-        raise PluginContractError(
-            f"{origin}: telco_bridge_provider() returned a {type(plugin).__name__}, not a ProviderPlugin"
-        )
+        what = f"{origin} is" if name is None else f"{origin}: telco_bridge_provider() returned"
+        raise PluginContractError(f"{what} a {type(plugin).__name__}, not a ProviderPlugin")
     provider = cast("ProviderPlugin[BaseModel]", plugin)
     if name is not None and provider.name != name:
         raise PluginContractError(f"{origin} calls itself {provider.name!r}; its entry point must have that name")
@@ -88,8 +91,9 @@ def _shake_hands(module: object, name: str, origin: str) -> ProviderPlugin[BaseM
 
     class Handshake:
         @specification
-        def telco_bridge_provider(self) -> ProviderPlugin[BaseModel]:  # pyright: ignore[reportReturnType]
+        def telco_bridge_provider(self) -> ProviderPlugin[BaseModel]:
             """Return the provider that this module offers."""
+            raise NotImplementedError
 
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Handshake)
@@ -113,13 +117,19 @@ _Offer = tuple[EntryPoint, str, str]
 
 def _offers(path: Iterable[str] | None) -> dict[str, list[_Offer]]:
     found: defaultdict[str, list[_Offer]] = defaultdict(list)
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[str] = set()
     for distribution in distributions() if path is None else distributions(path=list(path)):
-        for entry in distribution.entry_points:
-            title = str(distribution.metadata["Name"])
-            # An editable install may be listed twice, once for each folder that it puts on the path.
-            if entry.group == GROUP and (entry.name, title, entry.value) not in seen:
-                seen.add((entry.name, title, entry.value))
+        try:
+            entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+            title = str(distribution.metadata["Name"]) if entries else ""
+        except Exception as error:  # noqa: BLE001
+            # Any distribution of this machine may be damaged, and damage must not spread from it.
+            _log.warning("the entry points of %s cannot be read: %s", distribution, error)
+            continue
+        # One distribution may lie on the path twice: an editable install, or an older one behind a newer.
+        if entries and (normal := re.sub(r"[-_.]+", "-", title).lower()) not in seen:
+            seen.add(normal)
+            for entry in entries:
                 found[entry.name].append((entry, title, distribution.version))
     return dict(found)
 

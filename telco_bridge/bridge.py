@@ -6,10 +6,10 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import AsyncContextManagerMixin
 
 from .call import Call
 from .capabilities import Capability, Support, SupportLevel
@@ -25,16 +25,15 @@ from .errors import (
     Unsupported,
 )
 from .eventlog import Cursor
-from .events import CallIncoming, ChannelFailed
+from .events import CallIncoming, ChannelFailed, GapDetected
 from .media import Modality
 from .provider import ProviderPlugin, ProviderSession, WebRequest, WebResponse
-from .reports import CallState, Gap
+from .reports import CallDirection, CallState
 from .switchboard import CallRecord, Switchboard
 from .termination import EndedBy, TerminationReason
 from .views import CallView
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
     from anyio.abc import TaskGroup
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from .serving import Server
     from .web import WebApplication
 
-__all__ = ["Bridge", "Health", "connect"]
+__all__ = ["Bridge", "Health"]
 
 _log = logging.getLogger("telco_bridge")
 
@@ -60,7 +59,8 @@ _STEADY = 60.0
 class Health:
     """How a bridge is doing.
 
-    `channel` is `closed`, `open` or `failing`; `error` is what it failed with last. `foreign` counts calls of the same
+    `channel` is `closed`, `open`, or `failing` until it has been steady for a minute; `error` is what it failed with
+    last. `foreign` counts calls of the same
     account that are not ours.
     """
 
@@ -70,30 +70,7 @@ class Health:
     foreign: int
 
 
-def connect(
-    config: str | Path | Mapping[str, object] | None = None,
-    *,
-    profile: str | None = None,
-    clock: Clock | None = None,
-) -> Bridge:
-    """Return a bridge to the configured provider. Nothing is connected until it is entered with `async with`.
-
-    `config` is a TOML file, a mapping, or None for the file named by `TELCO_BRIDGE_CONFIG`. `clock` replaces the
-    machine's time, for tests. Raises `ConfigError` or `PluginError`.
-    """
-    from . import _discovery
-    from . import config as configuration
-
-    settings = configuration.load(config, profile=profile)
-    if isinstance(settings.provider, str):
-        plugin = _discovery.load(settings.provider)
-    else:
-        plugin = _discovery.check(settings.provider, name=None, origin="the given provider")
-    options = configuration.validate(plugin.config_model, settings.options, settings.prefix, settings.source)
-    return Bridge(plugin, options, settings, clock=clock)
-
-
-class Bridge(AsyncContextManagerMixin):
+class Bridge:
     """One provider, behind the same few lines as every other.
 
     Made by `connect`, entered once with `async with`. Leaving hangs up the calls that were dialled or answered here
@@ -122,6 +99,7 @@ class Bridge(AsyncContextManagerMixin):
         )
         self._host.switchboard = self._switchboard
         self._switchboard.on_contradiction = self._end_contradicted
+        self._life = self._live()
         self._intents: dict[str, CallRecord] = {}
         self._web: WebApplication | None = None
         self._session: ProviderSession | None = None
@@ -130,6 +108,7 @@ class Bridge(AsyncContextManagerMixin):
         self._tasks: TaskGroup | None = None
         self._state = "new"
         self._channel_error: str | None = None
+        self._channel_since: float | None = None
 
     def __repr__(self) -> str:
         return f"<Bridge to {self.provider}: {self._state}>"
@@ -151,6 +130,8 @@ class Bridge(AsyncContextManagerMixin):
     def asgi(self) -> WebApplication:
         """The web application that the provider's callbacks reach, to be mounted by a framework or served by itself."""
         if self._web is None:
+            if self._state not in ("new", "opening"):
+                raise NotPossibleNow("asgi: ask for it before the bridge is entered, or configure web.public_url")
             from .web import WebApplication
 
             self._web = WebApplication()
@@ -164,10 +145,13 @@ class Bridge(AsyncContextManagerMixin):
     @property
     def health(self) -> Health:
         """How the bridge is doing, without asking the provider."""
-        channel = "closed" if self._state != "open" else "failing" if self._channel_error else "open"
+        reads_fail = self._reconciliation.trouble if self._reconciliation is not None else None
+        since, error = self._channel_since, self._channel_error
+        steady = error is None or (since is not None and self._host.clock.now() - since >= _STEADY)
+        channel = "closed" if self._state != "open" else "open" if steady and reads_fail is None else "failing"
         return Health(
             channel=channel,
-            error=self._channel_error,
+            error=reads_fail or error,
             live=len(self._switchboard.live),
             foreign=len(self._switchboard.foreign),
         )
@@ -179,6 +163,8 @@ class Bridge(AsyncContextManagerMixin):
         meets a `GapDetected` in place of what it missed.
         """
         log = self._switchboard.log
+        if since is not None and since < 0:
+            raise ValueError(f"since is {since}; it must be the number of an event, or 0")
         return Cursor(log, log.written if since is None else since)
 
     # Calls --------------------------------------------------------------------------------------------------------
@@ -206,9 +192,11 @@ class Bridge(AsyncContextManagerMixin):
         `Unreachable`, or `OutcomeUnknown` where the answer was lost; a dial is never repeated behind your back.
         """
         dispatch, _, tasks = self._opened("dial")
+        if self._state != "open":
+            raise NotPossibleNow(f"dial: the bridge is {self._state}")
         _check_seconds(ring_timeout=ring_timeout, max_duration=max_duration)
         if intent is not None and (known := self._intents.get(intent)) is not None:
-            return await self._same_dial(known, dispatch)
+            return await self._same_dial(known, dispatch, tasks)
         token = new_id()
         command = Dial(
             id=token,
@@ -229,12 +217,17 @@ class Bridge(AsyncContextManagerMixin):
         if intent is not None:
             self._intents[intent] = record
         _log.info("%s: dialling, call %s, intent %s", self.provider, record.id, intent)
-        await self._place(record, command, dispatch, tasks)
-        self._keep_time(record, command, tasks)
+        try:
+            await self._place(record, command, dispatch, tasks)
+        finally:
+            # A call whose dial is in doubt may show later, and then its limits hold.
+            if not record.log.closed and not record.view.over:
+                self._keep_time(record, command, tasks)
         return self._call(record)
 
     async def _place(self, record: CallRecord, command: Dial, dispatch: Dispatch, tasks: TaskGroup) -> None:
-        """Send the dial; a dial that certainly made no call leaves nothing behind."""
+        """Send the dial, or join it; a dial that certainly made no call leaves nothing behind."""
+        record.takers += 1
         try:
             await dispatch.perform(record, command)
         except OutcomeUnknown:
@@ -243,14 +236,15 @@ class Bridge(AsyncContextManagerMixin):
             self._forget_dial(record, command)
             raise
         except anyio.get_cancelled_exc_class():
-            if not any(flight.waiters for flight in record.flights):
-                tasks.start_soon(self._abandon, record, dispatch)
+            record.takers -= 1
+            if record.takers == 0 and not record.view.over:
+                tasks.start_soon(self._abandon, record, command, dispatch)
             raise
 
-    async def _same_dial(self, record: CallRecord, dispatch: Dispatch) -> Call:
-        for flight in record.flights:
-            if isinstance(flight.command, Dial):
-                await dispatch.perform(record, flight.command)
+    async def _same_dial(self, record: CallRecord, dispatch: Dispatch, tasks: TaskGroup) -> Call:
+        dial = next((flight.command for flight in record.flights if isinstance(flight.command, Dial)), None)
+        if dial is not None:
+            await self._place(record, dial, dispatch, tasks)
         return self._call(record)
 
     def _forget_dial(self, record: CallRecord, command: Dial) -> None:
@@ -259,27 +253,38 @@ class Bridge(AsyncContextManagerMixin):
             if command.intent is not None and self._intents.get(command.intent) is record:
                 del self._intents[command.intent]
 
-    async def _abandon(self, record: CallRecord, dispatch: Dispatch) -> None:
-        """Hang up a call whose dial was cancelled, as soon as it has a name."""
-        for flight in list(record.flights):
-            if isinstance(flight.command, Dial):
-                await flight.done.wait()
-                if flight.error is not None and not isinstance(flight.error, OutcomeUnknown):
-                    self._forget_dial(record, flight.command)
-                    return
-        while record.view.state is CallState.UNKNOWN and record.view.ref is None and not record.view.asked:
-            await record.log.grown().wait()
-        await self._end(record, dispatch, TerminationReason.CANCELLED, EndedBy.APPLICATION, "the dial was cancelled")
+    async def _abandon(self, record: CallRecord, command: Dial, dispatch: Dispatch) -> None:
+        """Hang up a call whose dial was cancelled, as soon as it can be, unless somebody else dials it meanwhile."""
+        flight = next((flight for flight in record.flights if flight.command is command), None)
+        if flight is not None:
+            await flight.done.wait()
+            if flight.error is not None and not isinstance(flight.error, OutcomeUnknown):
+                self._forget_dial(record, command)
+                return
+        if record.takers == 0:
+            note = "the dial was cancelled"
+            await self._insist(record, dispatch, TerminationReason.CANCELLED, EndedBy.APPLICATION, note)
+
+    async def _insist(
+        self, record: CallRecord, dispatch: Dispatch, reason: TerminationReason, by: EndedBy, note: str
+    ) -> None:
+        """Hang up a call that nobody else will: again and again, with growing pauses, until it has ended."""
+        pause = 1.0
+        while not await self._end(record, dispatch, reason, by, note):
+            await self._comes_true(record, lambda view: view.over, self._host.clock.now() + pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)
 
     async def _end(
         self, record: CallRecord, dispatch: Dispatch, reason: TerminationReason | None, by: EndedBy, note: str
-    ) -> None:
-        """Hang up on the application's behalf; what cannot be settled is logged, and the reads go on."""
+    ) -> bool:
+        """Hang up on the application's behalf; return whether there is nothing left to do. A failure is logged."""
         command = HangUp(id=new_id(), call=record.id, ref=record.view.ref, reason=reason, by=by, note=note)
         try:
             await dispatch.perform(record, command)
         except TelcoBridgeError as error:
             _log.warning("%s: call %s could not be hung up (%s): %s", self.provider, record.id, note, error)
+            return record.view.over or isinstance(error, Unsupported | AuthenticationFailed)
+        return True
 
     def _refuse_unkeepable(self, ring_timeout: float | None, max_duration: float | None) -> None:
         limits = {Capability.RING_TIMEOUT: ring_timeout, Capability.MAX_DURATION: max_duration}
@@ -299,16 +304,15 @@ class Bridge(AsyncContextManagerMixin):
         deadline = self._host.clock.now() + seconds
         if not await self._comes_true(record, lambda view: view.reached is CallState.CONNECTED or view.over, deadline):
             note = f"not answered within {seconds:g} s"
-            await self._end(record, dispatch, TerminationReason.NO_ANSWER, EndedBy.BRIDGE, note)
+            await self._insist(record, dispatch, TerminationReason.NO_ANSWER, EndedBy.BRIDGE, note)
 
     async def _limit_duration(self, record: CallRecord, seconds: float) -> None:
         dispatch, _, _ = self._opened("duration limit")
         await self._comes_true(record, lambda view: view.reached is CallState.CONNECTED or view.over, None)
         deadline = self._host.clock.now() + seconds
         if not await self._comes_true(record, lambda view: view.over, deadline):
-            await self._end(
-                record, dispatch, TerminationReason.TIME_LIMIT, EndedBy.BRIDGE, f"longer than {seconds:g} s"
-            )
+            note = f"longer than {seconds:g} s"
+            await self._insist(record, dispatch, TerminationReason.TIME_LIMIT, EndedBy.BRIDGE, note)
 
     async def _comes_true(
         self, record: CallRecord, condition: Callable[[CallView], bool], deadline: float | None
@@ -322,14 +326,10 @@ class Bridge(AsyncContextManagerMixin):
                 await happens_by(self._host.clock, record.log.grown(), deadline)
         return True
 
-    async def incoming(self) -> AsyncIterator[Call]:
-        """Iterate over calls that arrive from now on, each once."""
+    def incoming(self) -> AsyncIterator[Call]:
+        """Iterate over calls that arrive from now on, each once, until the bridge is closed."""
         self._opened("incoming")
-        async for event in self.events():
-            if isinstance(event, CallIncoming):
-                record = self._switchboard.find(call=event.call.id)
-                if record is not None:
-                    yield self._call(record)
+        return _Arrivals(self._switchboard, self.events(), self._call)
 
     async def serve(self, handler: Callable[[Call], Awaitable[object]], *, limit: int = 100) -> None:
         """Run the handler for every inbound call, at most `limit` at once, until the bridge is closed.
@@ -371,12 +371,21 @@ class Bridge(AsyncContextManagerMixin):
 
     # Life ---------------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+    async def __aenter__(self) -> Self:
         if self._state != "new":
             raise NotPossibleNow(f"this bridge is {self._state}; a bridge is entered once, connect() makes another")
         self._state = "opening"
-        error: Exception | None = None
+        await self._life.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._life.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncGenerator[Self]:
+        error: BaseException | None = None
         try:
             async with AsyncExitStack() as stack:
                 await self._open_web(stack)
@@ -384,16 +393,15 @@ class Bridge(AsyncContextManagerMixin):
                 async with anyio.create_task_group() as outer:
                     connection = Connection(self._plugin, self._options, self._host)
                     try:
-                        session = await outer.start(connection.hold)
-                        async with anyio.create_task_group() as tasks:
-                            self._start(session, tasks)
-                            try:
-                                yield self
-                            except Exception as raised:  # noqa: BLE001 - raised again below
-                                error = raised
-                            finally:
-                                await self._close(tasks)
-                    except Exception as raised:  # noqa: BLE001 - raised again below
+                        self._start(*await outer.start(connection.hold))
+                        try:
+                            yield self
+                        finally:
+                            await self._close()
+                    except BaseException as raised:
+                        # A cancellation belongs to the scopes that it passes; it may come as a group.
+                        if _is_cancellation(raised):
+                            raise
                         error = raised
                     finally:
                         await connection.leave(self._lifecycle.close_timeout)
@@ -411,9 +419,6 @@ class Bridge(AsyncContextManagerMixin):
         from anyio.from_thread import BlockingPortal
 
         application = self.asgi
-        portal = await stack.enter_async_context(BlockingPortal())
-        application.open(self._receive, portal)
-        stack.callback(application.close)
         if listen is not None:
             from .serving import Server
 
@@ -429,6 +434,11 @@ class Bridge(AsyncContextManagerMixin):
                 public_url = server.url
         application.public_url = public_url
         self._host.public_url = public_url
+        # Last, because its task group would wrap the errors above.
+        portal = await stack.enter_async_context(BlockingPortal())
+        stack.push_async_callback(portal.stop, cancel_remaining=True)
+        application.open(self._receive, portal)
+        stack.callback(application.close)
 
     def _start(self, session: ProviderSession, tasks: TaskGroup) -> None:
         from .dispatch import Dispatch
@@ -456,7 +466,7 @@ class Bridge(AsyncContextManagerMixin):
         """Keep the provider's channel running: a break is a gap, then a pause, then another try and a look at all."""
         clock, failures = self._host.clock, 0
         while True:
-            began = clock.now()
+            self._channel_since = began = clock.now()
             try:
                 await session.run()
                 reason = "the event channel ended"
@@ -466,10 +476,11 @@ class Bridge(AsyncContextManagerMixin):
                 if isinstance(error, AuthenticationFailed):
                     failures = max(failures, _TROUBLE - 1)
             broke = self._host.stamp()
-            failures = 1 if clock.now() - began > _STEADY else failures + 1
+            self._channel_since = None
+            failures = 1 if clock.now() - began >= _STEADY else failures + 1
             self._channel_error = reason
             _log.warning("%s: the event channel broke (%d in a row): %s", self.provider, failures, reason)
-            self._host.report(Gap(as_of=broke, since=broke, why=reason))
+            self._switchboard.publish(GapDetected(why=reason, since=broke))
             if failures >= _TROUBLE:
                 self._switchboard.publish(ChannelFailed(error=reason, attempts=failures))
             await clock.sleep_until(clock.now() + min(_LONGEST_PAUSE, 0.5 * 2 ** (failures - 1)))
@@ -487,8 +498,8 @@ class Bridge(AsyncContextManagerMixin):
             _log.exception("%s: the request %s %s could not be handled", self.provider, request.method, request.path)
             return WebResponse(status=500)
 
-    async def _close(self, tasks: TaskGroup) -> None:
-        """Hang up what is owned, close every record, end every task: within bounded time, whatever happens."""
+    async def _close(self) -> None:
+        """Hang up what is owned and close every record: within bounded time, whatever happens."""
         self._state = "closing"
         dispatch, reconciliation = self._dispatch, self._reconciliation
         with anyio.move_on_after(self._lifecycle.close_timeout, shield=True):
@@ -505,7 +516,6 @@ class Bridge(AsyncContextManagerMixin):
                 )
                 reconciliation.orphan(record, why)
         self._switchboard.log.close()
-        tasks.cancel_scope.cancel()
 
     async def _close_call(self, record: CallRecord, dispatch: Dispatch) -> None:
         for flight in list(record.flights):
@@ -516,30 +526,48 @@ class Bridge(AsyncContextManagerMixin):
             while not record.view.over and record.view.state is CallState.ENDED:
                 await record.log.grown().wait()
 
-    def _end_contradicted(self, record: CallRecord) -> None:
+    def _end_contradicted(self, record: CallRecord, ref: str) -> None:
         """A call that was taken for dead lives: hang it up, outside of its record, which is closed."""
-        if self._tasks is not None and self._state == "open":
-            self._tasks.start_soon(self._hang_up_revenant, record)
-
-    async def _hang_up_revenant(self, record: CallRecord) -> None:
-        command = HangUp(
-            id=new_id(),
-            call=record.id,
-            ref=record.view.ref,
-            reason=TerminationReason.ORPHANED,
-            by=EndedBy.BRIDGE,
-            note="alive after its end had been concluded",
-        )
-        try:
-            if self._session is not None:
-                await self._session.execute(command)
-        except TelcoBridgeError as error:
-            _log.warning("%s: call %s lives and could not be hung up: %s", self.provider, record.id, error)
+        if self._tasks is not None and self._dispatch is not None and self._state == "open":
+            self._tasks.start_soon(self._dispatch.end_revenant, record, ref)
 
     def _opened(self, what: str) -> tuple[Dispatch, Reconciliation, TaskGroup]:
         if self._dispatch is None or self._reconciliation is None or self._tasks is None or self._state == "closed":
             raise NotPossibleNow(f"{what}: the bridge is {self._state}; use it inside `async with`")
         return self._dispatch, self._reconciliation, self._tasks
+
+
+class _Arrivals(AsyncIterator[Call]):
+    """The incoming calls among the events; those that a slow reader missed, and that still ring, included."""
+
+    def __init__(self, switchboard: Switchboard, events: Cursor, handle: Callable[[CallRecord], Call]) -> None:
+        self._switchboard = switchboard
+        self._events = events
+        self._handle = handle
+        self._missed: list[CallRecord] = []
+        self._told: set[str] = set()
+
+    async def __anext__(self) -> Call:
+        while not self._missed:
+            event = await anext(self._events)
+            if isinstance(event, CallIncoming):
+                record = self._switchboard.find(call=event.call.id)
+                self._missed = [record] if record is not None and record.id not in self._told else []
+            elif isinstance(event, GapDetected) and event.missed is not None:
+                waiting = [record for record in self._switchboard.live if _waits(record.view)]
+                self._missed = [record for record in waiting if record.id not in self._told]
+        record = self._missed.pop(0)
+        self._told = {known.id for known in self._switchboard.live if known.id in self._told} | {record.id}
+        return self._handle(record)
+
+
+def _waits(view: CallView) -> bool:
+    return view.direction is CallDirection.INBOUND and view.state is CallState.RINGING
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    grouped = isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception)
+    return grouped or isinstance(error, anyio.get_cancelled_exc_class())
 
 
 async def _stop_server(server: Server) -> None:

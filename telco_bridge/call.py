@@ -159,14 +159,18 @@ class Call:
     ) -> None:
         if self._record.released or self.view.over:
             return
+        failure = f"it took longer than {self._close_timeout:g} s"
         with anyio.move_on_after(self._close_timeout, shield=True):
             try:
                 await self.hangup()
-            except TelcoBridgeError as failure:
+            except TelcoBridgeError as failed:
                 # An error that is leaving already is the user's, and goes first.
-                if error is None and not isinstance(failure, NotPossibleNow):
+                if error is None and not isinstance(failed, NotPossibleNow):
                     raise
-                _log.warning("%s: call %s could not be hung up: %s", self.view.provider, self.id, failure)
+                failure = str(failed)
+            else:
+                return
+        _log.warning("%s: call %s could not be hung up: %s", self.view.provider, self.id, failure)
 
     # What is known ------------------------------------------------------------------------------------------------
 
@@ -321,7 +325,7 @@ class Call:
         """
         if to is None and name is None:
             live = next((s for s in self.view.live_streams if s.modality is modality), None)
-            if live is not None and live.state is StreamState.ACTIVE:
+            if live is not None and (live.state is StreamState.ACTIVE or not live.observable):
                 return MediaStream(self, live.id)
         command = StartMedia(
             id=new_id(),

@@ -21,7 +21,8 @@ __all__ = ["LifecycleSettings", "Settings", "WebSettings", "load", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
-_RESERVED = ("provider", "lifecycle", "web")
+TABLES = ("lifecycle", "web")
+"""The tables of the core, beside the settings of the provider."""
 
 
 class LifecycleSettings(BaseModel):
@@ -109,11 +110,13 @@ def load(
     provider = settings.get("provider")
     if provider is None:
         raise ConfigError(f"{where}: {prefix}provider is missing; write the name of an installed provider")
+    if not isinstance(provider, str) and not isinstance(config, Mapping):
+        raise ConfigError(f"{where}: {prefix}provider must be the name of an installed provider")
     if isinstance(provider, str) and not provider:
         raise ConfigError(f"{where}: {prefix}provider is empty; write the name of an installed provider")
     return Settings(
         provider=cast("str | ProviderPlugin[BaseModel]", provider),
-        options={name: value for name, value in settings.items() if name not in _RESERVED},
+        options={name: value for name, value in settings.items() if name not in ("provider", *TABLES)},
         lifecycle=validate(LifecycleSettings, settings.get("lifecycle", {}), f"{prefix}lifecycle.", where),
         web=validate(WebSettings, settings.get("web", {}), f"{prefix}web.", where),
         source=where,
@@ -133,9 +136,13 @@ def validate(model: type[M], values: object, prefix: str, where: str) -> M:
 
 
 def _problem(model: type[BaseModel], loc: Sequence[int | str], kind: str, message: str, prefix: str) -> str:
-    path = prefix + ".".join(str(part) for part in loc)
+    path = (prefix + ".".join(str(part) for part in loc)).rstrip(".")
+    if kind == "extra_forbidden" and len(loc) > 1:
+        return f"{path} is not a setting"
     if kind == "extra_forbidden":
-        allowed = sorted(model.model_fields)
+        # A provider's settings stand beside the tables of the core, which may be what was meant.
+        beside = () if model in (LifecycleSettings, WebSettings) else TABLES
+        allowed = sorted({*model.model_fields, *beside})
         near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"{path} is not a setting ({hint}allowed: {', '.join(allowed)})"

@@ -1,12 +1,13 @@
-"""What joins the core and a plugin: the host that the plugin sees, and the session that the core holds."""
+"""The connection to a provider: its session and every task of a bridge, held apart from the application's own task."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 
 from .clock import Clock
 from .errors import Unreachable
@@ -15,60 +16,11 @@ from .reports import Fact
 from .switchboard import Switchboard
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskStatus
     from pydantic import BaseModel
 
 __all__ = ["BridgeHost", "Connection"]
 
 _log = logging.getLogger("telco_bridge")
-
-
-class Connection:
-    """A plugin's session, entered and left in one task of its own, as its cancel scopes demand."""
-
-    def __init__(self, plugin: ProviderPlugin[BaseModel], options: BaseModel, host: Host) -> None:
-        self._plugin = plugin
-        self._options = options
-        self._host = host
-        self._leaving = anyio.Event()
-        self._left = anyio.Event()
-        self._scope = anyio.CancelScope()
-
-    async def hold(self, *, task_status: TaskStatus[ProviderSession]) -> None:
-        """Sign in, hand the session over, and sign out when asked to leave."""
-        name = self._plugin.name
-        entered = False
-        try:
-            with self._scope:
-                async with self._plugin.connect(self._options, self._host) as session:
-                    entered = True
-                    # From here on only `leave` ends it: a cancelled application still signs out.
-                    self._scope.shield = True
-                    task_status.started(session)
-                    await self._leaving.wait()
-        except NotSent as error:
-            if entered:
-                _log.warning("%s: signing out failed: %s", name, error)
-            else:
-                raise Unreachable(f"{name} cannot be reached: {error}", provider=name) from error
-        except Exception as error:
-            if not entered:
-                raise
-            # The bridge is closing: there is nobody left to act on a provider that cannot even say goodbye.
-            _log.warning("%s: signing out failed: %s", name, error)
-        finally:
-            self._left.set()
-
-    async def leave(self, seconds: float) -> None:
-        """Sign out, in no more than that many seconds."""
-        self._leaving.set()
-        if not self._scope.shield:
-            return
-        with anyio.move_on_after(seconds, shield=True):
-            await self._left.wait()
-        if not self._left.is_set():
-            _log.warning("%s: signing out took longer than %g s", self._plugin.name, seconds)
-            self._scope.cancel()
 
 
 class BridgeHost(Host):
@@ -101,3 +53,62 @@ class BridgeHost(Host):
         from urllib.parse import urlencode
 
         return f"{self.public_url}/{path.lstrip('/')}" + (f"?{urlencode(query)}" if query else "")
+
+
+class Connection:
+    """A plugin's session and the bridge's tasks, entered and left in one task of their own.
+
+    Once signed in it is shielded: an application that is cancelled still hangs up and signs out.
+    """
+
+    def __init__(self, plugin: ProviderPlugin[BaseModel], options: BaseModel, host: Host) -> None:
+        self._plugin = plugin
+        self._options = options
+        self._host = host
+        self._tasks: TaskGroup | None = None
+        self._leaving = False
+        self._left = anyio.Event()
+        self._scope = anyio.CancelScope()
+
+    async def hold(self, *, task_status: TaskStatus[tuple[ProviderSession, TaskGroup]]) -> None:
+        """Sign in, hand over the session and a place for tasks, and sign out when asked to leave."""
+        name = self._plugin.name
+        try:
+            with self._scope:
+                async with self._plugin.connect(self._options, self._host) as session:
+                    self._scope.shield = True
+                    async with anyio.create_task_group() as self._tasks:
+                        task_status.started((session, self._tasks))
+                        await anyio.sleep_forever()
+        except Exception as raised:  # noqa: BLE001 - raised again below, unless there is nobody left to tell
+            error = _lone(raised)
+            if self._leaving:
+                # There is nobody left to act on a provider that cannot even say goodbye.
+                _log.warning("%s: signing out failed: %s", name, error)
+            elif isinstance(error, NotSent):
+                raise Unreachable(f"{name} cannot be reached: {error}", provider=name) from error
+            else:
+                raise error from error.__cause__
+        finally:
+            self._left.set()
+
+    async def leave(self, seconds: float) -> None:
+        """End every task and sign out, in no more than that many seconds."""
+        self._leaving = True
+        if self._tasks is None:
+            return
+        self._tasks.cancel_scope.cancel()
+        with anyio.move_on_after(seconds, shield=True):
+            await self._left.wait()
+        if not self._left.is_set():
+            _log.warning("%s: signing out took longer than %g s", self._plugin.name, seconds)
+            self._scope.cancel()
+
+
+def _lone(error: Exception) -> Exception:
+    """The error itself where a task group has wrapped a single one."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    group = cast("ExceptionGroup[Exception]", error)
+    first, *others = group.exceptions
+    return group if others else _lone(first)

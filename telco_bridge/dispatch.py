@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from .capabilities import Capability
 from .clock import happens_by
-from .commands import Command, Dial, HangUp, Hold, Redirect, Reject, Resume, SendDigits, StopMedia, stop_capability
+from .commands import (
+    Answer,
+    Command,
+    Dial,
+    HangUp,
+    Hold,
+    Redirect,
+    Reject,
+    Resume,
+    SendDigits,
+    StopMedia,
+    new_id,
+    stop_capability,
+)
 from .errors import (
     NotPossibleNow,
     OutcomeUnknown,
@@ -27,6 +41,7 @@ from .provider import AnswerLost, Host, NotSent, ProviderPlugin, ProviderSession
 from .reconciliation import Reconciliation
 from .reports import CallReport
 from .switchboard import CallRecord, Flight, Switchboard
+from .termination import EndedBy, TerminationReason
 from .transitions import defeated, fulfilled
 from .views import CallView
 
@@ -43,6 +58,8 @@ _log = logging.getLogger("telco_bridge")
 _ATTEMPTS = 3
 _REPEATABLE = (HangUp, StopMedia, Hold, Resume)
 """What may be sent again after a lost answer, because doing it twice is doing it once."""
+_ENDS = (HangUp, Reject, Redirect, StopMedia)
+"""What may be too late because it is already true, although the provider cannot show it yet."""
 _LAST_WORDS = (HangUp, Reject, Redirect)
 """What stays asked until the call is over, because it explains the end."""
 
@@ -80,6 +97,10 @@ class Dispatch:
         """
         flight = next((f for f in record.flights if f.command.same_as(command)), None)
         if flight is None:
+            if self._tasks.cancel_scope.cancel_called:
+                if fulfilled(command, record.view):
+                    return command
+                raise NotPossibleNow(f"{command.name}: the bridge is closed")
             flight = Flight(command, anyio.Event())
             record.flights.append(flight)
             self._tasks.start_soon(self._fly, record, flight, name=f"{command.name} {record.id}")
@@ -115,6 +136,28 @@ class Dispatch:
         support = self._plugin.support.get(capability)
         return support is not None and support.usable and not view.over and capability in self._plugin.possible(view)
 
+    async def end_revenant(self, record: CallRecord, ref: str) -> None:
+        """Hang up a call that lives although its end had been concluded, outside of its record, which is closed."""
+        command = HangUp(
+            id=new_id(),
+            call=record.id,
+            ref=ref,
+            reason=TerminationReason.ORPHANED,
+            by=EndedBy.BRIDGE,
+            note="alive after its end had been concluded",
+        )
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._session.execute(command)
+            except TooLate:
+                return
+            except Exception as error:  # noqa: BLE001
+                # Nobody waits for it, and plugins may raise anything: what cannot be done is logged.
+                _log.warning("%s: call %s lives and was not hung up: %s", self._plugin.name, record.id, error)
+                await self._clock.sleep_until(self._clock.now() + 2.0**attempt)
+            else:
+                return
+
     async def look(self, record: CallRecord) -> bool:
         """Ask the provider for the call; return whether it answered."""
         return await self._reconciliation.read(record)
@@ -148,23 +191,28 @@ class Dispatch:
             if fulfilled(command, record.view):
                 return
         self._switchboard.ask(record, command)
-        lost: AnswerLost | None = None
+        owned, record.owned = record.owned, record.owned or isinstance(command, Answer)
+        doubt: ProviderError | None = None
         try:
-            lost = await self._send(record, command)
+            doubt = await self._send_named(record, flight)
         except TooLate as error:
-            await self._reconciliation.read(record)
-            if not fulfilled(command, record.view):
-                self._switchboard.settle(record, command)
+            answered = await self._reconciliation.read(record)
+            settled = answered and record.gone_at is None
+            if not fulfilled(command, record.view) and (settled or not isinstance(command, _ENDS)):
+                self._withdraw(record, command, owned=owned)
                 raise NotPossibleNow(f"{command.name}: {self._plugin.name} says it is too late: {error}") from error
+            doubt = error
         except TelcoBridgeError:
-            self._switchboard.settle(record, command)
+            self._withdraw(record, command, owned=owned)
             raise
-        if isinstance(command, SendDigits) and lost is None:
+        if isinstance(command, SendDigits) and doubt is None:
             self._switchboard.settle(record, command)
             return
-        if isinstance(command, Dial) and lost is None:
+        if isinstance(command, Dial) and doubt is None:
+            if record.view.ref is None:
+                self._reconciliation.expect_life(record)
             return
-        await self._await_fact(record, flight, lost)
+        await self._await_fact(record, flight, doubt)
         if not isinstance(command, _LAST_WORDS):
             self._switchboard.settle(record, command)
 
@@ -185,8 +233,31 @@ class Dispatch:
             return not record.view.over
         return all(self.can(capability, record.view) for capability in command.needs)
 
-    async def _send(self, record: CallRecord, command: Command) -> AnswerLost | None:
+    def _withdraw(self, record: CallRecord, command: Command, *, owned: bool) -> None:
+        self._switchboard.settle(record, command)
+        record.owned = owned
+
+    async def _send_named(self, record: CallRecord, flight: Flight) -> AnswerLost | None:
+        """Send; where the provider cannot hang up a call that it has not named yet, send again with the name."""
+        if flight.command.ref != record.view.ref:
+            flight.command = replace(flight.command, ref=record.view.ref)
+        try:
+            return await self._send(record, flight)
+        except (TooLate, Refused):
+            if not isinstance(flight.command, HangUp) or flight.command.ref is not None:
+                raise
+            deadline = self._clock.now() + self._lifecycle.confirm_timeout
+            while record.view.ref is None:
+                if record.view.over:
+                    return None
+                if self._clock.now() >= deadline:
+                    raise
+                await happens_by(self._clock, record.log.grown(), deadline)
+        return await self._send_named(record, flight)
+
+    async def _send(self, record: CallRecord, flight: Flight) -> AnswerLost | None:
         """Send until it is accepted; return the loss where it was sent and no answer came."""
+        command = flight.command
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._session.execute(command)
@@ -208,12 +279,14 @@ class Dispatch:
                 pause = 0.2 * 2**attempt
             else:
                 return None
-            if fulfilled(command, record.view):
+            if not isinstance(command, Dial) and fulfilled(command, record.view):
                 return None
             await self._clock.sleep_until(self._clock.now() + pause)
+            if isinstance(command, Dial) and not flight.waiters:
+                raise NotPossibleNow("Dial: it was cancelled before anything was sent")
         raise AssertionError("the last attempt returns or raises")
 
-    async def _await_fact(self, record: CallRecord, flight: Flight, lost: AnswerLost | None) -> None:
+    async def _await_fact(self, record: CallRecord, flight: Flight, doubt: ProviderError | None) -> None:
         """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline."""
         command = flight.command
         deadline = self._clock.now() + self._lifecycle.confirm_timeout
@@ -232,7 +305,7 @@ class Dispatch:
                 self._raise_defeat(record, command)
             now = self._clock.now()
             if now >= deadline:
-                await self._raise_unknown(record, command, lost)
+                await self._raise_unknown(record, command, doubt)
                 return
             if not await happens_by(self._clock, record.log.grown(), min(now + pause, deadline)):
                 await self._search(record, command)
@@ -242,7 +315,7 @@ class Dispatch:
         if isinstance(command, Dial):
             try:
                 listed = await self._reconciliation.list_calls()
-            except ProviderError:
+            except TelcoBridgeError:
                 return
             if listed is not None:
                 self._switchboard.report(*(r for r in listed.reports if r.command_id == command.id))
@@ -261,22 +334,27 @@ class Dispatch:
         reason = view.termination.reason if view.termination is not None else "reason not known yet"
         raise NotPossibleNow(f"{command.name}: the call ended meanwhile ({reason})")
 
-    async def _raise_unknown(self, record: CallRecord, command: Command, lost: AnswerLost | None) -> None:
+    async def _raise_unknown(self, record: CallRecord, command: Command, doubt: ProviderError | None) -> None:
         waited = f"no fact within {self._lifecycle.confirm_timeout:g} s"
-        what = f"the answer was lost ({lost}) and {waited}" if lost is not None else f"accepted, but {waited}"
+        if doubt is None:
+            what = f"accepted, but {waited}"
+        elif isinstance(doubt, TooLate):
+            what = f"said to be too late ({doubt}) and {waited}"
+        else:
+            what = f"the answer was lost ({doubt}) and {waited}"
         candidates: tuple[CallReport, ...] = ()
         if isinstance(command, Dial):
             candidates = await self._candidates(command)
             self._reconciliation.expect_life(record)
         raise OutcomeUnknown(
             f"{command.name}: {self._plugin.name} does not say what became of it: {what}", command, candidates
-        ) from lost
+        ) from doubt
 
     async def _candidates(self, dial: Dial) -> tuple[CallReport, ...]:
         """Calls that look like the dial and belong to nobody here: shown, never adopted."""
         try:
             listed = await self._reconciliation.list_calls()
-        except ProviderError:
+        except TelcoBridgeError:
             return ()
         if listed is None:
             return ()

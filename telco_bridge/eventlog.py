@@ -76,6 +76,8 @@ class Cursor(AsyncIterator[Event]):
         return self
 
     async def __anext__(self) -> Event:
+        # Here and not at the end: whoever is cancelled has not taken the event yet.
+        await anyio.lowlevel.checkpoint()
         if self._done:
             raise StopAsyncIteration
         while self._position >= self._log.written:
@@ -85,9 +87,11 @@ class Cursor(AsyncIterator[Event]):
         found = self._log.at(self._position)
         if isinstance(found, int):
             self._position += found
-            return GapDetected(why="this reader was overtaken by the log", missed=found)
+            kept = self._log.at(self._position)
+            # Numbered as the last one missed, so that a reader who comes back with `since` goes on behind the gap.
+            seq, at = (kept.seq - 1, kept.at) if isinstance(kept, Event) else (0, 0.0)
+            return GapDetected(seq=seq, at=at, why="this reader was overtaken by the log", missed=found)
         self._position += 1
         if self._until_call_ends and isinstance(found, CallEnded):
             self._done = True
-        await anyio.lowlevel.checkpoint()
         return found

@@ -13,9 +13,9 @@ import anyio
 
 from .clock import Clock, happens_by
 from .errors import PluginContractError, ProviderError, TelcoBridgeError, Unsupported
-from .events import ChannelFailed
+from .events import ChannelFailed, GapDetected
 from .provider import CallList, Gone, Host, ProviderSession
-from .reports import CallState, Gap
+from .reports import CallState
 from .switchboard import CallRecord, Switchboard
 from .termination import Confidence, EndedBy, Termination, TerminationReason
 
@@ -63,11 +63,19 @@ class Reconciliation:
         self._failures = 0
         self._failing_since = 0.0
         self._can_list = True
+        self._error: str | None = None
+        self._hurry = anyio.Event()
         switchboard.on_unexplained_end = self._expect_cause
+        switchboard.on_gap = self._hurry_up
         for record in switchboard.live:
             # What was heard while signing in.
             if record.view.state is CallState.ENDED:
                 self._expect_cause(record)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why reads keep failing; None where they do not."""
+        return self._error if self._failures >= _TROUBLE else None
 
     # Deadlines ----------------------------------------------------------------------------------------------------
 
@@ -183,14 +191,18 @@ class Reconciliation:
     # Sweeps -------------------------------------------------------------------------------------------------------
 
     async def sweep_regularly(self) -> None:
-        """Sweep for as long as the bridge is open, as often as the provider's silence demands."""
+        """Sweep for as long as the bridge is open: as often as the provider's silence demands, and after every gap."""
         staleness = self._session.max_staleness
         interval = staleness if staleness is not None else self._lifecycle.sweep_interval
         pause = interval
         while True:
-            await self._clock.sleep_until(self._clock.now() + pause)
+            await happens_by(self._clock, self._hurry, self._clock.now() + pause)
+            self._hurry = anyio.Event()
             if self._switchboard.live:
                 pause = interval if await self.sweep() else min(30.0, max(pause, 0.5) * 2)
+
+    def _hurry_up(self) -> None:
+        self._hurry.set()
 
     async def sweep(self) -> bool:
         """Read every live call, by one list where possible; return whether the provider answered."""
@@ -226,12 +238,13 @@ class Reconciliation:
         if self._failures == 0:
             self._failing_since = since
         self._failures += 1
+        self._error = error
         if self._failures == _TROUBLE:
             self._switchboard.publish(ChannelFailed(error=error, attempts=self._failures))
 
     def _recovered(self) -> None:
         if self._failures:
-            now = self._host.stamp()
             if self._session.max_staleness is not None:
-                self._host.report(Gap(as_of=now, since=self._failing_since, why="the provider could not be read"))
+                gap = GapDetected(why="the provider could not be read", since=self._failing_since)
+                self._switchboard.publish(gap)
             self._failures = 0

@@ -122,3 +122,6 @@ class Server:
             await self._stopped()
         server.should_exit = True
         await serving
+        # A connection accepted while the server was closing needs a turn of the loop, or two, to be closed as well.
+        for _ in range(3):
+            await asyncio.sleep(0)

@@ -34,7 +34,7 @@ from .reports import (
     RemoteOffer,
 )
 from .termination import Cause, Confidence, Termination
-from .transitions import Explain, ask, conclude, fold, settle
+from .transitions import Explain, ask, conclude, fold, fulfilled, settle
 from .views import CallView
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class CallRecord:
     log: EventLog
     owned: bool = False
     released: bool = False
+    takers: int = 0
+    """How many dials wait for the call, or have got it."""
     named_at: float | None = None
     """When the provider's identity became known."""
     last_read: float = 0.0
@@ -91,8 +93,8 @@ class Switchboard:
     """Every call of a bridge, and the only place that changes one.
 
     `on_contradiction` is told of an owned call that shows life after a concluded end, and by which identity;
-    `on_unexplained_end` of a call whose end was reported without a cause. Both are called synchronously and must not
-    wait.
+    `on_unexplained_end` of a call whose end was reported without a cause; `on_gap` that the provider may have lost
+    events. All are called synchronously and must not wait.
     """
 
     def __init__(self, *, provider: str, clock: Clock, explain: Explain, capacity: int) -> None:
@@ -102,6 +104,7 @@ class Switchboard:
         """Calls of this account that are not ours, by the provider's identity; the newest report of each."""
         self.on_contradiction: Callable[[CallRecord, str], None] = _ignore_life
         self.on_unexplained_end: Callable[[CallRecord], None] = _ignore
+        self.on_gap: Callable[[], None] = _ignore_gap
         self._clock = clock
         self._plugin_explains = explain
         self._live: dict[str, CallRecord] = {}
@@ -242,6 +245,9 @@ class Switchboard:
                 record.named_at = self._clock.now()
                 self._unnamed.discard(record.id)
         record.gone_at = None
+        for asked in record.view.asked:
+            if isinstance(asked.command, Dial) and fulfilled(asked.command, record.view):
+                self.settle(record, asked.command)
         self._written(record, events)
         if record.owned and not record.released and any(isinstance(event, EndContradicted) for event in events):
             self.on_contradiction(record, report.ref or record.view.ref or "")
@@ -255,6 +261,7 @@ class Switchboard:
     def _take_notice(self, notice: Notice) -> None:
         if isinstance(notice, Gap):
             self._write(None, (GapDetected(why=notice.why, since=notice.since),))
+            self.on_gap()
             return
         record = self._by_ref.get(notice.ref) if notice.ref is not None else None
         if record is None and notice.command_id is not None:
@@ -333,4 +340,8 @@ def _ignore(record: CallRecord) -> None:
 
 
 def _ignore_life(record: CallRecord, ref: str) -> None:
+    """Stand where nobody listens yet."""
+
+
+def _ignore_gap() -> None:
     """Stand where nobody listens yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,6 +22,8 @@ __all__ = ["MAX_BODY", "WebApplication"]
 
 MAX_BODY = 1024 * 1024
 """The largest request body that is read, in bytes."""
+
+CLOSED = "the bridge is not open\n"
 
 Handler = Callable[[WebRequest], Awaitable[WebResponse]]
 
@@ -59,13 +62,14 @@ class WebApplication:
     async def _answer(self, request: Request) -> Response:
         handler, portal = self._handler, self._portal
         if handler is None or portal is None:
-            return Response("the bridge is not open\n", status_code=503, media_type="text/plain")
+            return Response(CLOSED, status_code=503, media_type="text/plain")
         body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    return Response("the body is too large\n", status_code=413, media_type="text/plain")
+            async with aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        return Response("the body is too large\n", status_code=413, media_type="text/plain")
         except ClientDisconnect:
             return Response(status_code=400)
         wanted = self._translate(request, bytes(body))
@@ -73,10 +77,18 @@ class WebApplication:
             answer = await handler(wanted)
         else:
             try:
-                answer = await asyncio.wrap_future(portal.start_task_soon(_call, handler, wanted))
+                future = portal.start_task_soon(_call, handler, wanted)
             except RuntimeError:
                 # The portal closed between the check and the call.
-                return Response("the bridge is not open\n", status_code=503, media_type="text/plain")
+                return Response(CLOSED, status_code=503, media_type="text/plain")
+            try:
+                answer = await asyncio.wrap_future(future)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                # Not we but the bridge has cancelled it: it was closed while the plugin had not answered.
+                return Response(CLOSED, status_code=503, media_type="text/plain")
         return Response(
             answer.body,
             status_code=answer.status,

@@ -18,7 +18,7 @@ CORE = ROOT / "telco_bridge"
 PLUGINS = ("telco_bridge_ucwa", "telco_bridge_signalwire")
 
 LAYERS = (
-    ("errors", "clock", "termination", "capabilities", "media"),
+    ("_connect", "errors", "clock", "termination", "capabilities", "media"),
     ("commands", "reports"),
     ("views",),
     ("_stamps",),
@@ -35,7 +35,6 @@ LAYERS = (
     ("bridge",),
     ("web", "serving"),
     ("sandbox",),
-    ("testing",),
     ("cli",),
 )
 """Bottom to top: a module imports from lower layers, or from its own."""
@@ -115,7 +114,7 @@ def test_plugins_import_the_contract_and_never_each_other(plugin: str) -> None:
 
 def test_the_core_never_names_a_provider() -> None:
     for path in sources(CORE):
-        if path.relative_to(CORE).parts[0] in ("cli", "testing"):
+        if path.relative_to(CORE).parts[0] == "cli":
             continue
         words = [
             node.value
@@ -125,9 +124,10 @@ def test_the_core_never_names_a_provider() -> None:
         assert not {"ucwa", "signalwire"} & {word.lower() for word in words}, path
 
 
-def test_importing_the_library_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("module", ["telco_bridge", "telco_bridge.bridge", "telco_bridge.provider"])
+def test_importing_the_library_loads_nothing_heavy(module: str) -> None:
     heavy = ("httpx", "starlette", "typer", "rich", "pydantic", "uvicorn", "websockets", "pluggy", *PLUGINS)
-    code = f"import sys, telco_bridge; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
 
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
@@ -163,6 +163,14 @@ def test_public_classes_and_functions_promise_something(module: str) -> None:
     silent = [name for name in public.__all__ if callable(getattr(public, name)) and not getattr(public, name).__doc__]
 
     assert silent == []
+
+
+def test_every_public_name_has_one_home() -> None:
+    homes = [name for names in telco_bridge._HOMES.values() for name in names]
+
+    assert sorted(homes) == sorted(telco_bridge.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nobody'"):
+        getattr(telco_bridge, "Nobody")  # noqa: B009 - a name that the type checker must not see
 
 
 def test_every_error_is_in_the_tree_of_the_module_docstring() -> None:

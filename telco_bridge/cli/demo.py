@@ -19,7 +19,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..bridge import Bridge, connect
+from .._connect import connect
+from ..bridge import Bridge
 from ..events import CallEnded, CallEvent
 from ..sandbox import Exchange, Sandbox, WireLog, WireRecord
 from ..termination import EndedBy, Termination

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ import anyio.lowlevel
 from ..clock import SystemClock
 
 __all__ = ["NetworkClock", "SteppedClock", "Timer"]
+
+_log = logging.getLogger("telco_bridge")
 
 
 class Timer:
@@ -101,7 +104,10 @@ class NetworkClock:
                     self._changed.wait(pause)
                     continue
                 timer = self._agenda.pop()
-            timer.action()
+            try:
+                timer.action()
+            except Exception:  # noqa: BLE001 - whose action it was is unknown, and everybody else's time must go on
+                _log.exception("an action of the simulated network failed")
 
 
 class SteppedClock:

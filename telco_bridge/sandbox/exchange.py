@@ -233,7 +233,9 @@ class Exchange:
                 if not timer.cancelled:
                     action()
 
-        timer = self.clock.call_at(self.now() + seconds, run)
+        with self.lock:
+            # Whatever is due at once waits for the lock, and so for the name of its timer.
+            timer = self.clock.call_at(self.now() + seconds, run)
         return timer
 
     def set_behaviour(self, address: str, behaviour: Behaviour) -> None:

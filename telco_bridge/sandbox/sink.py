@@ -134,10 +134,12 @@ class StreamSink:
         if self.refusing or not self._admitted(headers):
             await send({"type": "websocket.close", "code": 1008})
             return
-        await send({"type": "websocket.accept"})
         connection = SinkConnection(self, scope["path"], headers, send)
         with self.changed:
+            # Before accepting: whoever hears from the far side that it is connected finds the connection here.
             self._connections.append(connection)
+        await send({"type": "websocket.accept"})
+        with self.changed:
             self.changed.notify_all()
         while (message := await receive())["type"] == "websocket.receive":
             connection.received(_parsed(message))

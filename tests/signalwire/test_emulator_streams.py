@@ -170,7 +170,7 @@ def test_the_end_of_the_call_stops_its_streams(rest, application, sink):
     rest.post(f"Calls/{call}", Status="completed")
 
     application.wait("/stream", "stream-stopped")
-    assert sink.connections[0].events == ("connected", "start", "stop")
+    assert sink.wait_for(lambda s: s.connections[0].events == ("connected", "start", "stop"))
 
 
 @pytest.mark.parametrize(("code", "word"), [(1000, "stream-stopped"), (1011, "stream-error")])
@@ -217,6 +217,7 @@ def test_a_document_starts_and_stops_streams(rest, application, sink):
     started = application.wait("/stream", "stream-started").fields
     assert started["StreamTrack"] == "inbound_track"
     application.wait("/stream", "stream-stopped")
+    assert sink.wait_for(lambda s: len(s.connections[0].messages) >= 2)
     assert sink.connections[0].messages[1]["start"]["tracks"] == ["inbound"]
     assert sink.connections[0].messages[1]["start"]["customParameters"] == {"room": "7"}
     assert rest.call(call)["status"] == "in-progress"

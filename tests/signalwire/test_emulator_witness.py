@@ -75,6 +75,7 @@ def test_it_starts_and_stops_a_stream(twilio, application, sink):
     assert (stream.name, stream.call_sid, stopped.status) == ("tap1", call.sid, "stopped")
     application.wait("/stream", "stream-stopped")
     assert twilio.calls(call.sid).fetch().status == "in-progress"
+    assert sink.wait_for(lambda s: len(s.connections[0].messages) >= 2)
     assert sink.connections[0].messages[1]["start"]["customParameters"] == {"room": "7"}
 
 
