@@ -105,7 +105,10 @@ def load(
     where, document = (
         ("the mapping", config) if isinstance(config, Mapping) else (str(config), _read_file(Path(config)))
     )
-    prefix, chosen = _choose(document, profile or environ.get("TELCO_BRIDGE_PROFILE") or None, where)
+    if profile is None and ("profiles" in document or not isinstance(config, Mapping)):
+        # A mapping without profiles is a program's own choice, which the environment does not touch.
+        profile = environ.get("TELCO_BRIDGE_PROFILE") or None
+    prefix, chosen = _choose(document, profile, where)
     settings = _resolve(chosen, environ, prefix, where)
     provider = settings.get("provider")
     if provider is None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,9 +124,13 @@ def test_a_call_that_is_left_up_in_the_network_is_a_deviation() -> None:
 
 
 def test_a_provider_that_cannot_be_reached_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles = examples.profiles()
-    profiles["ucwa"]["password"] = "wrong"
-    monkeypatch.setattr(examples, "profiles", lambda: profiles)
+    exported = examples.exported
+
+    def mistyped(name: str, profile: Mapping[str, object]) -> dict[str, str]:
+        variables = exported(name, profile)
+        return {key: "wrong" if key.endswith("PASSWORD") else value for key, value in variables.items()}
+
+    monkeypatch.setattr(examples, "exported", mistyped)
 
     kept, printed = perform("simulator", "ucwa")
 

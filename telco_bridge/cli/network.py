@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import signal
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -50,13 +51,25 @@ def serve(console: Console, names: Sequence[str], *, speed: float, quiet: bool) 
             console.print(Text(f"left out: {problem}", "bad"))
     if not names:
         raise TelcoBridgeError("no installed provider brings an emulator; `telco-bridge providers` lists them")
-    with suppress(KeyboardInterrupt), Sandbox(*names, speed=speed) as sandbox:
+    with _interruption() as interrupted, Sandbox(*names, speed=speed) as sandbox:
         _introduce(console, sandbox, names, speed)
         for name, emulator in sandbox.emulators.items():
             if not quiet:
                 emulator.wire.listen(partial(_tell, console, name))
-        threading.Event().wait()
+        while not interrupted():
+            time.sleep(0.1)
     console.print(Text("\nthe network is closed", "quiet"))
+
+
+@contextmanager
+def _interruption() -> Generator[Callable[[], bool]]:
+    """Tell whether Ctrl-C was pressed, without letting it break into whatever runs just then."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _introduce(console: Console, sandbox: Sandbox, names: Sequence[str], speed: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import anyio
 import anyio.from_thread
@@ -168,6 +168,7 @@ class SimulatorSession(ProviderSession):
         self._home = threading.get_ident()
         self._legs: dict[str, Leg] = {}
         self._tokens: dict[str, str] = {}
+        self._left = False
         for number in config.numbers:
             exchange.register(number, self._ring)
 
@@ -240,12 +241,15 @@ class SimulatorSession(ProviderSession):
     def _report(self, *facts: Fact) -> None:
         if threading.get_ident() == self._home:
             self._host.report(*facts)
-        else:
-            try:
-                self._portal.start_task_soon(self._report_at_home, facts)
-            except RuntimeError:
-                # The session has closed between the network's word and its arrival.
-                return
+        elif not self._left:
+            self._portal.start_task_soon(self._report_at_home, facts)
+
+    async def leave(self) -> None:
+        """Hear no more of the network; what it has said already still arrives."""
+        with self._exchange.lock:
+            self._left = True
+        with anyio.CancelScope(shield=True):
+            await anyio.lowlevel.checkpoint()
 
     async def _report_at_home(self, facts: tuple[Fact, ...]) -> None:
         self._host.report(*facts)
@@ -321,11 +325,12 @@ async def connect(config: SimulatorConfig, host: Host) -> AsyncGenerator[Provide
             raise ConfigError(f"exchange: no exchange named {exchange!r} is open in this process")
         exchange = named
     async with anyio.from_thread.BlockingPortal() as portal:
-        if exchange is not None:
-            yield SimulatorSession(config, exchange, host, portal)
-        else:
-            with Exchange(speed=config.speed) as own:
-                yield SimulatorSession(config, own, host, portal)
+        with nullcontext(exchange) if exchange is not None else Exchange(speed=config.speed) as network:
+            session = SimulatorSession(config, network, host, portal)
+            try:
+                yield session
+            finally:
+                await session.leave()
 
 
 @hookimpl

@@ -333,16 +333,8 @@ class Soon:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SteppedClock:
-    """Time that stands still, and steps that cost none: on asyncio anyio sleeps 0.1 s wherever a task can still run."""
-    all_blocked = anyio.wait_all_tasks_blocked
-
-    async def settle() -> None:
-        for _ in range(10):
-            await anyio.lowlevel.checkpoint()
-        await all_blocked()
-
-    monkeypatch.setattr(anyio, "wait_all_tasks_blocked", settle)
+def clock() -> SteppedClock:
+    """Time that stands still between steps."""
     return SteppedClock()
 
 

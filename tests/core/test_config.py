@@ -215,3 +215,9 @@ def test_no_secret_is_shown(script: Script) -> None:
 def test_a_provider_that_is_none_is_refused() -> None:
     with pytest.raises(PluginContractError, match="the given provider is a object, not a ProviderPlugin"):
         connect({"provider": object()})
+
+
+def test_a_mapping_without_profiles_does_not_mind_the_environment() -> None:
+    settings = load({"provider": "simulator"}, environ={"TELCO_BRIDGE_PROFILE": "production"})
+
+    assert settings.provider == "simulator"
