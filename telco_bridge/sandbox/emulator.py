@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -39,15 +40,23 @@ class WireLog:
     def __init__(self) -> None:
         self._records: list[WireRecord] = []
         self._listeners: list[Callable[[WireRecord], None]] = []
+        self._grown = threading.Condition()
 
     def add(self, record: WireRecord) -> None:
-        self._records.append(record)
+        with self._grown:
+            self._records.append(record)
+            self._grown.notify_all()
         for listener in list(self._listeners):
             listener(record)
 
     def listen(self, listener: Callable[[WireRecord], None]) -> None:
         """Be told of every record from now on, in the thread that makes it."""
         self._listeners.append(listener)
+
+    def wait_for(self, line: str, *, timeout: float = 10.0) -> bool:
+        """Block until that line has been recorded; False where it was not in so many real seconds."""
+        with self._grown:
+            return self._grown.wait_for(lambda: any(record.line == line for record in self._records), timeout)
 
     def records(self, *, sent_by: str | None = None, containing: str = "") -> list[WireRecord]:
         """What was recorded, filtered."""

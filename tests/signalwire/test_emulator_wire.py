@@ -315,6 +315,7 @@ def test_json_can_come_under_another_type(rest):
 
 def test_the_wire_is_recorded_without_secrets(rest, application, sink):
     call = rest.answered(Url=f"{application.url}/voice?secret=hidden")
+    assert rest.emulator.wire.wait_for("POST document")
     rest.post(f"Calls/{call}/Streams", Url=sink.url, AuthorizationBearerToken="hidden")
     rest.post(f"Calls/{call}", Status="completed")
     application.wait("/status", "completed")
