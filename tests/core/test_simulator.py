@@ -44,6 +44,15 @@ async def test_a_call_that_comes_in_is_answered(bridge: Bridge, exchange: Exchan
     assert not exchange.legs
 
 
+async def test_a_call_that_rang_before_anybody_looked_is_offered(bridge: Bridge, exchange: Exchange) -> None:
+    exchange.call_in(caller=THEIRS, callee=OURS)
+
+    call = await anext(bridge.incoming())
+
+    assert call.state is CallState.RINGING
+    await call.reject()
+
+
 async def test_a_call_that_comes_in_is_rejected(bridge: Bridge, exchange: Exchange) -> None:
     calls = bridge.incoming()
     leg = exchange.call_in(caller=THEIRS, callee=OURS)
