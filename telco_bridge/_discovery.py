@@ -91,9 +91,8 @@ def _shake_hands(module: object, name: str, origin: str) -> ProviderPlugin[BaseM
 
     class Handshake:
         @specification
-        def telco_bridge_provider(self) -> ProviderPlugin[BaseModel]:
-            """Return the provider that this module offers."""
-            raise NotImplementedError
+        def telco_bridge_provider(self) -> object:
+            """Return the `ProviderPlugin` that this module offers."""
 
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Handshake)

@@ -368,7 +368,7 @@ class Call:
         """Stop exactly these streams of this call. Raises as `stop`."""
         live = tuple(stream for stream in streams if stream.view.live)
         if not live:
-            return StopResult(streams=streams, call_ended=self._call_ended(), confirmed_by=None)
+            return StopResult(streams=streams, call_ended=self.view.state is CallState.ENDED, confirmed_by=None)
         ids = {stream.id for stream in live}
         command = StopMedia(
             id=new_id(),

@@ -144,6 +144,7 @@ async def test_stopping_what_has_stopped_sends_nothing(place: Place) -> None:
 
         assert again.confirmed_by is None
         assert nothing.streams == ()
+        assert nothing.call_ended is (call.state is CallState.ENDED)
         assert len(place.sent()) == sent
 
 

@@ -272,11 +272,12 @@ async def test_a_time_limit_around_the_whole_bridge_still_hangs_up_and_signs_out
 
 async def test_a_time_limit_in_the_middle_of_a_dial_leaves_no_call_ringing(opening: Opening, script: Script) -> None:
     async def slowly(command: Dial) -> None:
-        await anyio.sleep(0.05)
+        limit.cancel()
+        await anyio.wait_all_tasks_blocked()
         await script.obey(command)
 
     script.on(Dial, slowly)
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as limit:
         async with opening() as bridge:
             await bridge.dial(TO)
 
@@ -287,11 +288,12 @@ async def test_a_time_limit_in_the_middle_of_a_dial_leaves_no_call_ringing(openi
 
 async def test_a_time_limit_in_the_middle_of_a_hang_up_does_not_send_another(opening: Opening, script: Script) -> None:
     async def slowly(command: HangUp) -> None:
-        await anyio.sleep(0.05)
+        limit.cancel()
+        await anyio.wait_all_tasks_blocked()
         await script.obey(command)
 
     script.on(HangUp, slowly)
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as limit:
         async with opening() as bridge:
             call = await bridge.dial(TO)
             await call.hangup()
