@@ -278,7 +278,7 @@ async def test_a_time_limit_in_the_middle_of_a_dial_leaves_no_call_ringing(openi
 
     script.on(Dial, slowly)
     with anyio.CancelScope() as limit:
-        async with opening() as bridge:
+        async with opening(close_timeout=5.0) as bridge:
             await bridge.dial(TO)
 
     assert script.sent == ["Dial", "HangUp"]
@@ -294,7 +294,7 @@ async def test_a_time_limit_in_the_middle_of_a_hang_up_does_not_send_another(ope
 
     script.on(HangUp, slowly)
     with anyio.CancelScope() as limit:
-        async with opening() as bridge:
+        async with opening(close_timeout=5.0) as bridge:
             call = await bridge.dial(TO)
             await call.hangup()
 
