@@ -48,7 +48,7 @@ def load(name: str, *, path: Iterable[str] | None = None) -> ProviderPlugin[Base
     """Return the provider of that name, checked against the contract.
 
     Raises `PluginNotFound`, `PluginConflict`, `PluginLoadError` or `PluginContractError`, naming distribution, version
-    and cause. A broken plugin harms only who asks for it.
+    and cause. Other providers are not affected.
     """
     offers = _offers(path)
     found = offers.get(name)

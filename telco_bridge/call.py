@@ -114,12 +114,18 @@ class MediaStream:
         """Why it ended; None while it lives."""
         return self.view.termination
 
-    async def stop(self, *, reason: TerminationReason = _NORMAL, note: str | None = None) -> StopResult:
+    async def stop(
+        self,
+        *,
+        reason: TerminationReason = _NORMAL,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
+    ) -> StopResult:
         """Stop this stream and nothing else. Stopping what has stopped succeeds and sends nothing.
 
         Raises as `Call.stop`.
         """
-        return await self._call.stop_streams((self,), reason=reason, note=note)
+        return await self._call.stop_streams((self,), reason=reason, note=note, native=native)
 
     async def ended(self) -> Termination:
         """Wait for the end of the stream; return why it ended."""
@@ -294,10 +300,15 @@ class Call:
         return self
 
     async def reject(
-        self, *, reason: TerminationReason = TerminationReason.REJECTED, note: str | None = None
+        self,
+        *,
+        reason: TerminationReason = TerminationReason.REJECTED,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
     ) -> Termination:
         """Refuse an inbound call; return how it ended."""
-        await self._perform(Reject(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note))
+        command = Reject(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note, native=native or {})
+        await self._perform(command)
         return await self.ended()
 
     async def redirect(self, to: str, *, note: str | None = None) -> Termination:
@@ -327,6 +338,8 @@ class Call:
             live = next((s for s in self.view.live_streams if s.modality is modality), None)
             if live is not None and (live.state is StreamState.ACTIVE or not live.observable):
                 return MediaStream(self, live.id)
+        else:
+            live = None
         command = StartMedia(
             id=new_id(),
             call=self.id,
@@ -338,6 +351,12 @@ class Call:
             direction=direction,
             native=native or {},
         )
+        if live is not None and live.state is StreamState.STARTING and self.view.reached is CallState.CONNECTED:
+            # A second start would make a second stream; this one may only be slow to tell that it flows.
+            await self._dispatch.await_stream(self._record, live.id, command)
+            started = self.view.stream(live.id)
+            if started is not None and started.live:
+                return MediaStream(self, live.id)
         served = await self._perform(command)
         stream = self.view.started_by(served) if isinstance(served, StartMedia) else None
         if stream is None:
@@ -347,23 +366,33 @@ class Call:
         return MediaStream(self, stream.id)
 
     async def stop(
-        self, *modalities: Modality, reason: TerminationReason = _NORMAL, note: str | None = None
+        self,
+        *modalities: Modality,
+        reason: TerminationReason = _NORMAL,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
     ) -> StopResult:
         """Stop every live stream of these modalities, in one request where the provider can, and nothing else.
 
         The call is not hung up. If the provider ends it because no media is left, that is an event, and the result says
         so. Stopping what has stopped succeeds and sends nothing. Raises `Unsupported` where the provider cannot stop
-        that modality, `NotPossibleNow` where the state forbids it, `OutcomeUnknown` where no fact came in time.
+        that modality, `Refused` where it says no, `NotPossibleNow` where the state forbids it, `OutcomeUnknown` where
+        no fact came in time.
         """
         if not modalities:
             raise ValueError("name the modalities to stop, for example Modality.AUDIO")
         wanted = tuple(s for s in self.streams if s.view.live and s.modality in modalities)
         if not wanted:
             self._dispatch.refuse_unsupported_stop(modalities)
-        return await self.stop_streams(wanted, reason=reason, note=note)
+        return await self.stop_streams(wanted, reason=reason, note=note, native=native)
 
     async def stop_streams(
-        self, streams: tuple[MediaStream, ...], *, reason: TerminationReason = _NORMAL, note: str | None = None
+        self,
+        streams: tuple[MediaStream, ...],
+        *,
+        reason: TerminationReason = _NORMAL,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
     ) -> StopResult:
         """Stop exactly these streams of this call. Raises as `stop`."""
         live = tuple(stream for stream in streams if stream.view.live)
@@ -378,6 +407,7 @@ class Call:
             note=note,
             streams=tuple(stream.view.target for stream in live),
             keep=tuple(s.target for s in self.view.live_streams if s.id not in ids),
+            native=native or {},
         )
         await self._perform(command)
         confirmed = next((stream.view.confirmed_by for stream in live), None) or self.view.confirmed_by
@@ -401,9 +431,16 @@ class Call:
             raise ValueError(f"{digits!r} has characters that are no digits; allowed are 0-9 * # A-D and w for a pause")
         await self._perform(SendDigits(id=new_id(), call=self.id, ref=self.native_id, digits=digits))
 
-    async def hangup(self, *, reason: TerminationReason = _NORMAL, note: str | None = None) -> None:
+    async def hangup(
+        self,
+        *,
+        reason: TerminationReason = _NORMAL,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
+    ) -> None:
         """End the call; return when it is a fact that it has ended. Safe to call twice, and by two at once."""
-        await self._perform(HangUp(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note))
+        command = HangUp(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note, native=native or {})
+        await self._perform(command)
 
     def release(self) -> None:
         """Let the call live on: leaving `async with`, or closing the bridge, no longer hangs it up."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from .clock import Clock
+from .connection import BridgeHost
 from .errors import AuthenticationFailed
 from .events import ChannelFailed, GapDetected
-from .provider import Host, ProviderSession
+from .provider import ProviderSession
 from .reconciliation import Reconciliation
 from .switchboard import Switchboard
 
@@ -26,7 +27,7 @@ class Channel:
     """Runs a session's `run` for as long as the bridge is open: a break is a gap, a pause, and another try."""
 
     def __init__(
-        self, *, session: ProviderSession, switchboard: Switchboard, reconciliation: Reconciliation, host: Host
+        self, *, session: ProviderSession, switchboard: Switchboard, reconciliation: Reconciliation, host: BridgeHost
     ) -> None:
         self._session = session
         self._switchboard = switchboard
@@ -60,7 +61,9 @@ class Channel:
             self._since = None
             failures = 1 if clock.now() - began >= _STEADY else failures + 1
             _log.warning("%s: the event channel broke (%d in a row): %s", provider, failures, self.error)
-            self._switchboard.publish(GapDetected(why=self.error, since=broke))
+            heard = self._host.heard_at
+            since = broke if heard is None else min(broke, max(began, heard))
+            self._switchboard.publish(GapDetected(why=self.error, since=since))
             if failures >= _TROUBLE:
                 self._switchboard.publish(ChannelFailed(error=self.error, attempts=failures))
             await clock.sleep_until(clock.now() + min(_LONGEST_PAUSE, 0.5 * 2 ** (failures - 1)))

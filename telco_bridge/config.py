@@ -28,7 +28,7 @@ TABLES = ("lifecycle", "web")
 class LifecycleSettings(BaseModel):
     """How hard the bridge works for the truth. Times are in seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cause_grace: float = Field(default=2.0, ge=0, description="wait for the reason of an end that came without one")
     confirm_timeout: float = Field(default=10.0, gt=0, description="wait for a command to become a fact")
@@ -62,8 +62,10 @@ class WebSettings(BaseModel):
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         if value is not None:
-            if not value.startswith(("https://", "http://")):
-                raise ValueError("write an absolute URL, for example https://bridge.example.net/telco")
+            if not value.startswith(("https://", "http://")) or set("@?#") & set(value):
+                raise ValueError(
+                    "write an absolute URL without credentials or query, for example https://bridge.example.net/telco"
+                )
             return value.rstrip("/")
         return value
 

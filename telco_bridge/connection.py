@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from .clock import Clock
 from .errors import Unreachable
 from .provider import Host, NotSent, ProviderPlugin, ProviderSession
-from .reports import Fact
+from .reports import CallReport, Fact, Source
 from .switchboard import Switchboard
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class BridgeHost(Host):
         self._lock = threading.Lock()
         self.switchboard: Switchboard | None = None
         self.public_url: str | None = None
+        self.heard_at: float | None = None
+        """When something arrived by itself, and not as an answer, for the last time."""
 
     @property
     def clock(self) -> Clock:
@@ -44,6 +46,8 @@ class BridgeHost(Host):
             return self._last
 
     def report(self, *facts: Fact) -> None:
+        if any(not isinstance(fact, CallReport) or fact.source is Source.PUSH for fact in facts):
+            self.heard_at = self._clock.now()
         if self.switchboard is not None:
             self.switchboard.report(*facts)
 

@@ -59,8 +59,8 @@ class Dialing:
         if command.intent is not None:
             self._intents[command.intent] = record
             self._forget_old_intents()
-        # The far end and the intent are the application's, and may be private; our own identity finds both.
-        _log.info("%s: dialling, call %s", self._switchboard.provider, record.id)
+        provider, caller = self._switchboard.provider, command.caller_id
+        _log.info("%s: dial %r from %r, call %s, intent %r", provider, command.to, caller, record.id, command.intent)
         try:
             await self._place(record, command)
         finally:
@@ -110,9 +110,12 @@ class Dialing:
 
     def _forget_old_intents(self) -> None:
         """Keep the intents of the newest calls; an intent whose call lives is never forgotten."""
-        for intent, record in list(self._intents.items())[: max(0, len(self._intents) - _INTENTS_KEPT)]:
-            if record.view.over:
-                del self._intents[intent]
+        while len(self._intents) > _INTENTS_KEPT:
+            intent, record = next(iter(self._intents.items()))
+            if not record.view.over:
+                self._intents.move_to_end(intent)
+                break
+            del self._intents[intent]
 
     async def _abandon(self, record: CallRecord, command: Dial) -> None:
         """Hang up a call whose dial was cancelled, as soon as it can be, unless somebody else dials it meanwhile."""

@@ -21,6 +21,7 @@ from .commands import (
     Reject,
     Resume,
     SendDigits,
+    StartMedia,
     StopMedia,
     new_id,
     stop_capability,
@@ -36,7 +37,7 @@ from .errors import (
     Unreachable,
     Unsupported,
 )
-from .media import Modality
+from .media import Modality, StreamId, StreamState
 from .provider import AnswerLost, Host, NotSent, ProviderPlugin, ProviderSession, TooLate
 from .reconciliation import Reconciliation
 from .reports import CallReport
@@ -157,6 +158,15 @@ class Dispatch:
                 await self._clock.sleep_until(self._clock.now() + 2.0**attempt)
             else:
                 return
+
+    async def await_stream(self, record: CallRecord, stream_id: StreamId, command: StartMedia) -> None:
+        """Wait until a stream that was started before flows or has ended. Raises `OutcomeUnknown` at the deadline."""
+        deadline = self._clock.now() + self._lifecycle.confirm_timeout
+        while (stream := record.view.stream(stream_id)) is not None and stream.state is StreamState.STARTING:
+            if not await happens_by(self._clock, record.log.grown(), deadline) and self._clock.now() >= deadline:
+                raise OutcomeUnknown(
+                    f"StartMedia: {stream_id} was started before and does not tell that it flows", command
+                )
 
     async def look(self, record: CallRecord) -> bool:
         """Ask the provider for the call; return whether it answered."""

@@ -80,6 +80,10 @@ class Cursor(AsyncIterator[Event]):
         await anyio.lowlevel.checkpoint()
         if self._done:
             raise StopAsyncIteration
+        if self._position > self._log.written:
+            # A number from another bridge's life: nothing is known of what came between.
+            self._position = self._log.written
+            return GapDetected(seq=self._position, why="no event has had that number yet; the log starts anew")
         while self._position >= self._log.written:
             if self._log.closed:
                 raise StopAsyncIteration

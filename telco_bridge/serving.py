@@ -75,7 +75,9 @@ class Server:
             target=lambda: asyncio.run(self._serve(listener)), name=f"telco-bridge-server-{self.port}", daemon=True
         )
         self._thread.start()
-        self._ready.wait(timeout=10.0)
+        if not self._ready.wait(timeout=10.0):
+            self.stop()
+            raise TimeoutError(f"the server at {self.url} did not start within 10 s")
         if self._failure is not None:
             raise self._failure
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .clock import Clock
-from .commands import Command, Dial, new_id
+from .commands import Command, Dial, HangUp, Redirect, Reject, new_id
 from .errors import TelcoBridgeError
 from .eventlog import EventLog
 from .events import (
@@ -246,7 +246,8 @@ class Switchboard:
                 self._unnamed.discard(record.id)
         record.gone_at = None
         for asked in record.view.asked:
-            if isinstance(asked.command, Dial) and fulfilled(asked.command, record.view):
+            # What ends the call stays asked, because it explains the end.
+            if not isinstance(asked.command, HangUp | Reject | Redirect) and fulfilled(asked.command, record.view):
                 self.settle(record, asked.command)
         self._written(record, events)
         if record.owned and not record.released and any(isinstance(event, EndContradicted) for event in events):

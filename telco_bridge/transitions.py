@@ -1,8 +1,8 @@
 """How reports become state and events: pure functions, and the only place where a call's state moves.
 
-Three rules carry everything else. Lifecycle states only advance, whatever the age of the report. Every other field
-yields only to a report that is not older (`as_of`). Nothing about a call follows its end, except a contradiction of an
-end that had only been concluded.
+Three rules carry everything else. The state of a call or a stream moves forward or not at all, however old the report.
+Any other field is replaced by whatever was true later (`as_of`), and by nothing earlier. The end is the end: after it
+comes nothing, but the contradiction of an end that had only been concluded.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class _CallFold:
                 self._announced = state
 
     def _fold_fields(self) -> CallView:
-        """Fold what yields to any report that is not older, and put the view together."""
+        """Fold the fields that a newer report replaces, and put the view together."""
         view, report, newest = self._view, self._report, self.stamps.newest
         remote = newest("remote", view.remote, report.remote)
         local = newest("local", view.local, report.local)

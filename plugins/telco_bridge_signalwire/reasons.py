@@ -49,7 +49,7 @@ _STATUS = {
     "canceled": _Meaning(_R.CANCELLED, _B.UNKNOWN, Confidence.REPORTED),
     "busy": _Meaning(_R.BUSY, _B.REMOTE, Confidence.REPORTED),
     "no-answer": _Meaning(_R.NO_ANSWER, _B.UNKNOWN, Confidence.REPORTED),
-    # SignalWire documents it as "could not be completed, usually a number that does not exist": not a reason yet.
+    # Whatever kept the call from being made. The SIP status, where there is one, tells more.
     "failed": _Meaning(_R.UNKNOWN, _B.UNKNOWN, Confidence.UNKNOWN),
 }
 """What a status says by itself."""

@@ -66,7 +66,7 @@ _R = TerminationReason
 class SimulatorConfig(BaseModel):
     """Settings of the simulator. Without `exchange` it brings a network of its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     exchange: SkipValidation[Exchange | str | None] = Field(
         default=None,

@@ -108,7 +108,7 @@ async def test_a_broken_answer_to_a_dial_never_dials_twice(wired: Place, fault: 
     assert not wired.exchange.legs
 
 
-async def test_a_dial_that_never_left_is_tried_again(wired: Place) -> None:
+async def test_a_dial_that_was_too_early_is_tried_again(wired: Place) -> None:
     before = dialled(wired)
     faults(wired).inject(Fault.RATE_LIMIT, on=DIAL[wired.name], retry_after=0)
     async with connect(wired.settings) as bridge:

@@ -213,6 +213,47 @@ async def test_a_stop_without_a_fact_is_unknown_at_the_deadline_and_stays_asked(
     assert len(script.reads) == 4
 
 
+async def test_what_comes_true_after_its_outcome_was_unknown_is_no_longer_asked(
+    script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup
+) -> None:
+    script.on(StopMedia, script.ignore)
+    stopping = Soon(tasks, call.stop, Modality.AUDIO)
+    await clock.advance(10.0)
+    assert isinstance(stopping.error, OutcomeUnknown)
+
+    script.push("c1", streams=(ended_stream("audio"),))
+
+    assert call.asked is None
+
+
+async def test_a_stream_that_is_starting_is_waited_for_and_not_started_twice(
+    script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup
+) -> None:
+    script.push("c1", streams=(stream("video", StreamState.STARTING),))
+    starting = Soon(tasks, call.start, Modality.VIDEO)
+    await clock.advance(1.0)
+    assert not starting.done
+
+    script.push("c1", streams=(stream("video"),))
+    await clock.advance(0.1)
+
+    assert starting.done
+    assert starting.error is None
+    assert script.sent == ["Dial"]
+
+
+async def test_a_stream_that_never_tells_that_it_flows_is_unknown_at_the_deadline(
+    script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup
+) -> None:
+    script.push("c1", streams=(stream("video", StreamState.STARTING),))
+    starting = Soon(tasks, call.start, Modality.VIDEO)
+
+    await clock.advance(10.1)
+
+    assert isinstance(starting.error, OutcomeUnknown)
+    assert script.sent == ["Dial"]
+
+
 async def test_the_providers_end_of_the_call_after_the_last_stream_is_told(
     script: Script, call: Call, clock: SteppedClock
 ) -> None:

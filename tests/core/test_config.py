@@ -221,3 +221,17 @@ def test_a_mapping_without_profiles_does_not_mind_the_environment() -> None:
     settings = load({"provider": "simulator"}, environ={"TELCO_BRIDGE_PROFILE": "production"})
 
     assert settings.provider == "simulator"
+
+
+@pytest.mark.parametrize("url", ["https://ada:secret@bridge.example.net", "https://bridge.example.net?key=secret"])
+def test_a_public_url_carries_no_secret(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"web\.public_url: write an absolute URL without credentials") as refusal:
+        load({"provider": "simulator", "web": {"public_url": url}})
+
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 0, -1])
+def test_a_wait_has_an_end(seconds: float) -> None:
+    with pytest.raises(ConfigError, match=r"lifecycle\.confirm_timeout"):
+        load({"provider": "simulator", "lifecycle": {"confirm_timeout": seconds}})

@@ -1,4 +1,4 @@
-"""Finding plugins: listed without importing any, and a broken one harms only who asks for it."""
+"""Finding plugins: listed without importing any, and a broken one is nobody's trouble but its user's."""
 
 from __future__ import annotations
 

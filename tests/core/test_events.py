@@ -47,6 +47,18 @@ async def test_a_number_below_the_first_is_refused(bridge: Bridge) -> None:
         bridge.events(since=-1)
 
 
+async def test_a_number_that_no_event_has_had_yet_is_a_gap_and_then_the_present(
+    bridge: Bridge, script: Script, call: Call
+) -> None:
+    reader = bridge.events(since=1_000_000)
+
+    gap = await anext(reader)
+    script.ended("c1")
+
+    assert isinstance(gap, GapDetected)
+    assert type(await anext(reader)).__name__ == "StreamEnded"
+
+
 async def test_events_end_with_the_bridge_and_can_be_read_afterwards(
     opening: Opening, script: Script, tasks: TaskGroup
 ) -> None:
