@@ -20,11 +20,13 @@ from .connection import BridgeHost, Connection
 from .errors import (
     ConfigError,
     NotPossibleNow,
+    Refused,
+    Unreachable,
     Unsupported,
 )
 from .eventlog import Cursor
-from .media import Modality
-from .provider import ProviderPlugin, ProviderSession, WebRequest, WebResponse
+from .media import Modality, modality_named
+from .provider import NotSent, ProviderPlugin, ProviderSession, WebRequest, WebResponse
 from .reports import CallState
 from .switchboard import CallRecord, Switchboard
 from .termination import EndedBy
@@ -48,6 +50,7 @@ __all__ = ["Bridge", "Health"]
 _log = logging.getLogger("telco_bridge")
 
 _AUDIO = frozenset({Modality.AUDIO})
+_LONGEST_ADDRESS = 2048
 _LONGEST_PAUSE = 30.0
 _TROUBLE = 3
 _STEADY = 60.0
@@ -175,7 +178,8 @@ class Bridge:
     ) -> Call:
         """Call somebody; return as soon as the provider has accepted it.
 
-        `ring_timeout` and `max_duration` are in seconds; where the provider cannot keep them, the bridge does. `offer`
+        `ring_timeout` (from now) and `max_duration` (from the answer) are in seconds; where the provider cannot keep
+        them, the bridge does. `native` is passed to the provider in its own words, which its plugin checks. `offer`
         is an SDP body, for modalities whose media the application brings. With an `intent`, one call is made however
         often it is dialled: a second dial gets the first one's call.
 
@@ -186,13 +190,16 @@ class Bridge:
         if self._state != "open":
             raise NotPossibleNow(f"dial: the bridge is {self._state}")
         _check_seconds(ring_timeout=ring_timeout, max_duration=max_duration)
+        _check_words(to=to, caller_id=caller_id, offer=offer, intent=intent, note=note)
+        if not to.strip() or not to.isprintable() or len(to) > _LONGEST_ADDRESS:
+            raise Refused(f"dial: {to[:100]!r} is no number and no address. Nothing was sent.", provider=self.provider)
         token = new_id()
         command = Dial(
             id=token,
             call=token,
             to=to,
             caller_id=caller_id,
-            modalities=frozenset(modalities),
+            modalities=frozenset(modality_named(modality) for modality in modalities),
             offer=offer,
             ring_timeout=ring_timeout,
             max_duration=max_duration,
@@ -234,7 +241,10 @@ class Bridge:
         Adopted calls are watched and can be controlled; they are not owned, so closing the bridge leaves them alone.
         Raises `Unsupported` where the provider cannot list calls.
         """
-        listed = await self._opened("recover").reconciliation.list_calls()
+        try:
+            listed = await self._opened("recover").reconciliation.list_calls()
+        except NotSent as error:
+            raise Unreachable(f"recover: {self.provider} cannot be reached: {error}", provider=self.provider) from error
         if listed is None:
             raise Unsupported(f"recover: {self.provider} cannot list calls")
         adopted = [self._switchboard.adopt(report) for report in listed.reports]
@@ -415,7 +425,17 @@ async def _stop_server(server: Server) -> None:
         await to_thread.run_sync(server.stop)
 
 
-def _check_seconds(**limits: float | None) -> None:
+def _check_seconds(**limits: object) -> None:
     for name, seconds in limits.items():
-        if seconds is not None and not 0 < seconds < float("inf"):
+        if seconds is None:
+            continue
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(f"{name} is a {type(seconds).__name__}; it must be a number of seconds")
+        if not 0 < seconds < float("inf"):
             raise ValueError(f"{name} is {seconds}; it must be a positive number of seconds")
+
+
+def _check_words(**words: object) -> None:
+    for name, word in words.items():
+        if not isinstance(word, str) and (word is not None or name == "to"):
+            raise TypeError(f"{name} is a {type(word).__name__}; it must be a str")

@@ -27,7 +27,7 @@ from .commands import (
 from .dispatch import Dispatch
 from .errors import NotAnswered, NotPossibleNow, OutcomeUnknown, TelcoBridgeError
 from .eventlog import Cursor
-from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+from .media import MediaDirection, Modality, StreamId, StreamState, Transport, modality_named
 from .reports import CallDirection, CallState, Party, Source
 from .switchboard import CallRecord
 from .termination import Termination, TerminationReason
@@ -334,6 +334,7 @@ class Call:
         `to` is where a copy goes (`wss://…`), for providers that copy; `offer` an SDP body, for providers that leave
         the media to the application. Raises `Unsupported`, `NotPossibleNow`, `Refused` or `OutcomeUnknown`.
         """
+        modality = modality_named(modality)
         if to is None and name is None:
             live = next((s for s in self.view.live_streams if s.modality is modality), None)
             if live is not None and (live.state is StreamState.ACTIVE or not live.observable):
@@ -381,6 +382,7 @@ class Call:
         """
         if not modalities:
             raise ValueError("name the modalities to stop, for example Modality.AUDIO")
+        modalities = tuple(modality_named(modality) for modality in modalities)
         wanted = tuple(s for s in self.streams if s.view.live and s.modality in modalities)
         if not wanted:
             self._dispatch.refuse_unsupported_stop(modalities)
@@ -443,7 +445,10 @@ class Call:
         await self._perform(command)
 
     def release(self) -> None:
-        """Let the call live on: leaving `async with`, or closing the bridge, no longer hangs it up."""
+        """Let the call live on: leaving `async with`, or closing the bridge, no longer hangs it up.
+
+        A provider may still end its calls when the bridge signs out; UCWA does.
+        """
         self._record.released = True
 
     async def _perform(self, command: Command) -> Command:

@@ -34,7 +34,7 @@ class LifecycleSettings(BaseModel):
     confirm_timeout: float = Field(default=10.0, gt=0, description="wait for a command to become a fact")
     close_timeout: float = Field(default=10.0, gt=0, description="hang up and sign out when the bridge closes")
     sweep_interval: float = Field(default=30.0, gt=0, description="between reads of all calls where events arrive")
-    reads_per_second: float = Field(default=5.0, gt=0, description="the budget of all reads together")
+    reads_per_second: float = Field(default=20.0, gt=0, description="the budget of all reads together")
     orphan_after: float = Field(default=120.0, gt=0, description="give up a dial whose outcome is unknown")
     event_capacity: int = Field(default=10_000, ge=100, description="events kept for readers and replays")
 
@@ -104,6 +104,7 @@ def load(
             raise ConfigError(
                 "no configuration: pass a file or a mapping to connect(), or set TELCO_BRIDGE_CONFIG to a TOML file"
             )
+    _check_source(config)
     where, document = (
         ("the mapping", config) if isinstance(config, Mapping) else (str(config), _read_file(Path(config)))
     )
@@ -138,6 +139,11 @@ def validate(model: type[M], values: object, prefix: str, where: str) -> M:
             _problem(model, problem["loc"], problem["type"], problem["msg"], prefix) for problem in error.errors()
         ]
     raise ConfigError(f"{where}: " + "; ".join(problems))
+
+
+def _check_source(config: object) -> None:
+    if not isinstance(config, str | Path | Mapping) or config == "":
+        raise ConfigError(f"the configuration is {config!r}; pass a path to a TOML file, or a mapping")
 
 
 def _problem(model: type[BaseModel], loc: Sequence[int | str], kind: str, message: str, prefix: str) -> str:

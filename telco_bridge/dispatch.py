@@ -170,7 +170,7 @@ class Dispatch:
 
     async def look(self, record: CallRecord) -> bool:
         """Ask the provider for the call; return whether it answered."""
-        return await self._reconciliation.read(record)
+        return await self._reconciliation.read(record, urgent=True)
 
     async def _fly(self, record: CallRecord, flight: Flight) -> None:
         command = flight.command
@@ -206,7 +206,7 @@ class Dispatch:
         try:
             doubt = await self._send_named(record, flight)
         except TooLate as error:
-            answered = await self._reconciliation.read(record)
+            answered = await self._reconciliation.read(record, urgent=True)
             settled = answered and record.gone_at is None
             if not fulfilled(command, record.view) and (settled or not isinstance(command, _ENDS)):
                 self._withdraw(record, command, owned=owned)
@@ -230,7 +230,7 @@ class Dispatch:
         """Raise `NotPossibleNow` where the state forbids the command, even after asking the provider once."""
         if self._allowed(record, command):
             return
-        await self._reconciliation.read(record)
+        await self._reconciliation.read(record, urgent=True)
         if fulfilled(command, record.view) or self._allowed(record, command):
             return
         view = record.view
@@ -285,7 +285,7 @@ class Dispatch:
             except AnswerLost as error:
                 if not isinstance(command, _REPEATABLE) or attempt == _ATTEMPTS:
                     return error
-                await self._reconciliation.read(record)
+                await self._reconciliation.read(record, urgent=True)
                 pause = 0.2 * 2**attempt
             else:
                 return None
@@ -330,7 +330,7 @@ class Dispatch:
             if listed is not None:
                 self._switchboard.report(*(r for r in listed.reports if r.command_id == command.id))
         else:
-            await self._reconciliation.read(record)
+            await self._reconciliation.read(record, urgent=True)
 
     def _raise_defeat(self, record: CallRecord, command: Command) -> None:
         view = record.view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MediaDirection", "Modality", "StreamId", "StreamState", "Transport"]
+__all__ = ["MediaDirection", "Modality", "StreamId", "StreamState", "Transport", "modality_named"]
 
 
 class Modality(StrEnum):
@@ -16,6 +16,18 @@ class Modality(StrEnum):
     SCREEN = "screen"
     MESSAGING = "messaging"
     UNKNOWN = "unknown"
+
+
+def modality_named(value: object) -> Modality:
+    """Return the modality of that value. Raises `ValueError` with those there are."""
+    try:
+        modality = Modality(str(value))
+    except ValueError:
+        modality = Modality.UNKNOWN
+    if modality is Modality.UNKNOWN:
+        known = ", ".join(sorted(known for known in Modality if known is not Modality.UNKNOWN))
+        raise ValueError(f"{value!r} is no modality; there are {known}")
+    return modality
 
 
 class Transport(StrEnum):

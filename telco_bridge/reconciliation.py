@@ -125,12 +125,15 @@ class Reconciliation:
 
     # Reads --------------------------------------------------------------------------------------------------------
 
-    async def read(self, record: CallRecord) -> bool:
-        """Ask for one call and fold the answer; return whether there was one. A failed read proves nothing."""
+    async def read(self, record: CallRecord, *, urgent: bool = False) -> bool:
+        """Ask for one call and fold the answer; return whether there was one. A failed read proves nothing.
+
+        An `urgent` one, for which a command waits, does not wait for the budget; sweeps wait the longer.
+        """
         ref = record.view.ref
         if ref is None or record.view.over:
             return False
-        await self._within_budget()
+        await self._within_budget(urgent=urgent)
         try:
             answer = await self._session.read(ref)
         except (ProviderError, Unsupported) as error:
@@ -180,10 +183,14 @@ class Reconciliation:
                 f"{self._switchboard.provider} broke on listing calls: {type(error).__name__}: {error}"
             ) from error
 
-    async def _within_budget(self) -> None:
+    async def _within_budget(self, *, urgent: bool = False) -> None:
         now = self._clock.now()
         start = max(now, self._next_read)
         self._next_read = start + 1.0 / self._lifecycle.reads_per_second
+        if urgent:
+            # However many commands there are, a sweep waits no longer than a few seconds for them.
+            self._next_read = min(self._next_read, now + 5.0)
+            return
         # A burst of one second's worth is free; only what exceeds the budget waits.
         if start - now > 1.0:
             await self._clock.sleep_until(start - 1.0)

@@ -25,7 +25,15 @@ from telco_bridge.provider import (
 from .reasons import CALL, STREAM
 from .wire import CallResource, StatusCallback, StreamCallback, StreamResource, Unreadable, json_value
 
-__all__ = ["ErrorAnswer", "decode_call", "decode_error", "decode_status", "decode_stream", "decode_stream_event"]
+__all__ = [
+    "ErrorAnswer",
+    "decode_call",
+    "decode_error",
+    "decode_status",
+    "decode_stream",
+    "decode_stream_event",
+    "ended_stream",
+]
 
 _CALL_STATES = {
     "queued": CallState.QUEUED,
@@ -148,6 +156,12 @@ def decode_stream(
         native_state=resource.status if state is StreamState.UNKNOWN else None,
         observable=observable,
     )
+    return CallReport(source=Source.ANSWER, as_of=as_of, ref=ref, streams=(stream,))
+
+
+def ended_stream(sid: str, *, ref: str, as_of: float) -> CallReport:
+    """Return that a stream of the call `ref` runs no more, for an answer that does not know it."""
+    stream = StreamReport(slot=sid, life=1, state=StreamState.ENDED)
     return CallReport(source=Source.ANSWER, as_of=as_of, ref=ref, streams=(stream,))
 
 

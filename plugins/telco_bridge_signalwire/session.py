@@ -39,7 +39,15 @@ from telco_bridge.provider import (
 
 from . import encode
 from .config import PROVIDER, SignalWireConfig
-from .decode import ErrorAnswer, decode_call, decode_error, decode_status, decode_stream, decode_stream_event
+from .decode import (
+    ErrorAnswer,
+    decode_call,
+    decode_error,
+    decode_status,
+    decode_stream,
+    decode_stream_event,
+    ended_stream,
+)
 from .signature import is_signed
 from .wire import (
     CallPage,
@@ -71,6 +79,7 @@ _GONE = (404, 410)
 _TOO_LATE = (*_GONE, 409)
 
 _TOO_MANY_QUEUED = "21611"
+_NO_SUCH_RESOURCE = "20404"
 
 _MAX_PAGES = 1000
 
@@ -215,11 +224,15 @@ class SignalWireSession(ProviderSession):
         ref = command.ref or ""
         troubles: list[ProviderError] = []
         for slot, request in requests:
+            asked = self._host.stamp()
             try:
                 what = f"stopping stream {slot} of call {ref}"
                 stream, as_of = await self._command(StreamResource, request, what, of=slot)
             except ProviderError as trouble:
                 troubles.append(trouble)
+                if isinstance(trouble, TooLate) and trouble.code == _NO_SUCH_RESOURCE:
+                    # A SID names one stream and is never used again: where it is unknown, nothing runs any more.
+                    self._report(ended_stream(slot, ref=ref, as_of=asked))
             else:
                 self._report(decode_stream(stream, ref=ref, as_of=as_of, observable=self._told))
         if troubles:

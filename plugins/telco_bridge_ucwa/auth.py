@@ -11,10 +11,15 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 
 from telco_bridge.http import origin, send
-from telco_bridge.provider import AuthenticationFailed, NotSent, ProviderError
+from telco_bridge.provider import AuthenticationFailed, ProviderError
 
 from .config import UcwaConfig
-from .wire import Unreadable, parse_json, parse_problem
+from .wire import Unreadable, bare, parse_json, parse_problem
+
+_NO_JUDGEMENT = frozenset(
+    {"server_error", "temporarily_unavailable", "invalid_request", "invalid_scope", "unsupported_grant_type"}
+)
+"""The OAuth errors that say nothing about the credentials."""
 
 __all__ = ["Challenge", "SignedClient", "parse_challenge"]
 
@@ -63,7 +68,8 @@ class SignedClient:
     """Sends requests with the token of their host.
 
     A 401, or a 403 that carries a challenge, fetches a token and repeats the request once: it had not been executed.
-    Credentials that the server has refused are not tried again, because repeated failures lock the user's account.
+    Credentials that the server has judged and refused are not tried again, because repeated failures lock the
+    user's account.
     """
 
     def __init__(self, client: httpx.AsyncClient, config: UcwaConfig) -> None:
@@ -110,7 +116,9 @@ class SignedClient:
                 method, url, json=json, headers={"Accept": "application/json"}, timeout=timeout
             )
         except httpx.InvalidURL as error:
-            raise NotSent(f"{method}: the server gave a link that is no URL: {error}", provider="ucwa") from error
+            raise ProviderError(
+                f"{method}: the server gave a link that is no URL: {bare(url)}", provider="ucwa"
+            ) from error
 
     async def _send(self, request: httpx.Request, token: _Token | None) -> httpx.Response:
         if token is not None:
@@ -147,7 +155,9 @@ class SignedClient:
         try:
             href = response.request.url.join(challenge.href)
         except httpx.InvalidURL as error:
-            raise NotSent(f"{asked_by} gave a token address that is no URL: {error}", provider="ucwa") from error
+            raise ProviderError(
+                f"{asked_by} gave a token address that is no URL: {bare(challenge.href)}", provider="ucwa"
+            ) from error
         request = self._client.build_request(
             "POST",
             href,
@@ -165,13 +175,16 @@ class SignedClient:
 
     def _token(self, answer: httpx.Response, href: httpx.URL) -> _Token:
         if answer.status_code in (400, 401, 403):
-            word = _error_word(answer)
+            oauth, ucwa = _error_words(answer)
+            word = oauth or ucwa
             message = (
                 f"POST {_bare(href)}: the server refuses the password grant for {self._config.username}"
-                f"{f' ({word})' if word else ''}. Check username and password; they are not tried again."
+                f" ({word or f'HTTP {answer.status_code}'}). Check username and password"
             )
-            if word not in ("server_error", "invalid_request", "invalid_scope"):
-                self._rejected = message
+            if oauth is not None and oauth not in _NO_JUDGEMENT:
+                message = self._rejected = f"{message}; they are not tried again."
+            else:
+                message = f"{message}, and that this is the server's token address: it did not judge them."
             raise AuthenticationFailed(message, provider="ucwa", code=word, status=answer.status_code)
         try:
             if answer.status_code == 200:
@@ -188,16 +201,15 @@ def _is_challenge(response: httpx.Response) -> bool:
     return response.status_code == 401 or (response.status_code == 403 and "www-authenticate" in response.headers)
 
 
-def _error_word(answer: httpx.Response) -> str | None:
+def _error_words(answer: httpx.Response) -> tuple[str | None, str | None]:
+    """The OAuth error, and UCWA's own, where the answer has them."""
     try:
         data = parse_json(answer.content)
     except Unreadable:
-        return None
+        return None, None
     word = data.get("error")
-    if isinstance(word, str):
-        return word
     problem = parse_problem(data)
-    return problem.name if problem is not None else None
+    return word if isinstance(word, str) else None, problem.name if problem is not None else None
 
 
 def _bare(url: httpx.URL) -> str:

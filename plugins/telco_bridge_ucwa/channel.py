@@ -23,7 +23,6 @@ from telco_bridge.provider import (
     NotSent,
     ProviderError,
     Source,
-    Unreachable,
 )
 
 from .decode import CALL_RELS, decode, standing
@@ -37,9 +36,10 @@ Fetch = Callable[[str, float], Awaitable[httpx.Response]]
 Read = Callable[[str, str], Awaitable[Resource]]
 """GETs the resource at a link, which is of that rel."""
 
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-_GIVE_UP_AFTER = 15 * 60.0
-"""UCWA documents that the server drops an application that has not polled for this long."""
+_TRIES = 3
+"""Failed GETs in a row after which the application is told that the channel is down."""
+_PAUSE = 1.0
+"""Seconds between the first failed GET and the next; each further pause is twice as long."""
 _MARGIN = 30.0
 """How much longer than the server's own release a parked GET is waited for."""
 
@@ -56,12 +56,14 @@ class ApplicationLost(ProviderError):
 class _Parcel:
     """A package on its way to being processed. `since` is when the one before it came.
 
-    `replays_since` is set where the package repeats what was missed since then.
+    `replays_since` is set where the package repeats what was missed since then, and `after_trouble` where the channel
+    had broken meanwhile.
     """
 
     package: Package
     since: float
     replays_since: float | None = None
+    after_trouble: bool = False
 
 
 class _Replaced(ProviderError):
@@ -80,22 +82,30 @@ class EventChannel:
         self._read = read
         self._resources = resources
         self._host = host
-        self._heard_as_of = host.stamp()
+        self.heard_as_of = host.stamp()
+        """When the server last answered with a package."""
+        self._not_before = 0.0
+        self._broke = False
         self._replaying_since: float | None = None
 
     async def run(self) -> None:
-        """Poll for ever. Raises `ProviderError` when repeating is hopeless, having processed what had come."""
+        """Poll for ever. Raises `ProviderError` where repeating has not helped, having processed what had come.
+
+        The first package after that is followed by a `Gap`.
+        """
         send, receive = anyio.create_memory_object_stream[_Parcel](math.inf)
         failure: ProviderError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._process_all, receive, tasks)
             with send:
                 try:
+                    await self._host.clock.sleep_until(self._not_before)
                     while True:
                         # Putting a parcel away does not let the processing task run; the next GET does.
                         send.send_nowait(await self._poll())
                 except ProviderError as error:
                     failure = error
+                    self._broke = True
         if failure is not None:
             raise failure
 
@@ -103,26 +113,24 @@ class EventChannel:
 
     async def _poll(self) -> _Parcel:
         package = await self._persist(self._next)
-        parcel = _Parcel(package, self._heard_as_of, self._replaying_since)
-        self._replaying_since = None
+        parcel = _Parcel(package, self.heard_as_of, self._replaying_since, self._broke)
+        self._replaying_since, self._broke = None, False
         if package.resync is not None:
             self._next = package.resync
-            self._replaying_since = self._heard_as_of
+            self._replaying_since = self.heard_as_of
         elif package.resume is not None:
             self._next = self._timed(package.resume)
         elif package.next is not None:
             self._next = package.next
-        self._heard_as_of = self._host.stamp()
+        self.heard_as_of = self._host.stamp()
         return parcel
 
     async def _persist(self, href: str) -> Package:
-        """Repeat the same GET, which is harmless, until it is answered with a package or hopeless."""
+        """Repeat the same GET, which is harmless, a few times until it is answered with a package."""
         clock = self._host.clock
-        began = clock.now()
-        tries = 0
+        failures = 0
         replaced = False
         while True:
-            pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
             try:
                 return await self._get(href)
             except _Replaced:
@@ -131,18 +139,20 @@ class EventChannel:
                     raise
                 replaced = True
                 continue
-            except _Later as later:
-                pause = later.pause or pause
-            except (NotSent, AnswerLost):
-                pass
-            if clock.now() - began > _GIVE_UP_AFTER:
-                raise Unreachable(
-                    f"the event channel has not answered for {_GIVE_UP_AFTER:.0f} s; the server has dropped the "
-                    "application by now",
+            except (_Later, NotSent, AnswerLost) as error:
+                failure = error
+            failures += 1
+            asked = failure.pause if isinstance(failure, _Later) else None
+            if failures == _TRIES:
+                self._not_before = clock.now() + (asked or 0.0)
+                raise ProviderError(
+                    f"the event channel failed {failures} times in a row; the last events came "
+                    f"{clock.now() - self.heard_as_of:.0f} s ago: {failure}",
                     provider="ucwa",
-                )
-            tries += 1
-            await clock.sleep_until(clock.now() + pause)
+                    code=failure.code,
+                    status=failure.status,
+                ) from failure
+            await clock.sleep_until(clock.now() + (asked or _PAUSE * 2 ** (failures - 1)))
 
     async def _get(self, href: str) -> Package:
         response = await self._fetch(href, self._poll_timeout + _MARGIN)
@@ -181,7 +191,11 @@ class EventChannel:
 
     def _timed(self, href: str) -> str:
         """The server remembers the time after which it releases an empty GET until it closes the channel."""
-        return with_query(href, (("timeout", str(self._poll_timeout)),))
+        try:
+            return with_query(href, (("timeout", str(self._poll_timeout)),))
+        except ValueError:
+            # No URL at all; following it says so.
+            return href
 
     # Processing
 
@@ -209,6 +223,8 @@ class EventChannel:
             facts.append(Gap(as_of=self._host.stamp(), since=parcel.since, why="resume"))
         if parcel.replays_since is not None:
             facts.append(Gap(as_of=self._host.stamp(), since=parcel.replays_since, why="resync"))
+        if parcel.after_trouble:
+            facts.append(Gap(as_of=self._host.stamp(), since=parcel.since, why="the event channel was down"))
         if facts:
             self._host.report(*facts)
 

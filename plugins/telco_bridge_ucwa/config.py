@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -23,20 +22,41 @@ class UcwaConfig(BaseModel):
     `endpoint_id` must be unique per running program; by default every connection makes a new one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    user_url: str | None = None
-    application_url: str | None = None
-    username: Annotated[str, Field(min_length=1)]
-    password: SecretStr
-    phone_number: str | None = None
-    user_agent: Annotated[str, Field(min_length=1, max_length=100)] = "telco_bridge"
-    culture: Annotated[str, Field(min_length=1, max_length=100)] = "en-US"
-    endpoint_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    available: bool = False
-    timeout: Annotated[float, Field(gt=0)] = 10.0
-    poll_timeout: Annotated[int, Field(ge=180, le=1800)] = 180
-    allowed_hosts: tuple[str, ...] = ()
+    user_url: str | None = Field(default=None, description="The user resource that autodiscovery leads to.")
+    application_url: str | None = Field(
+        default=None, description="The applications resource itself, in place of user_url."
+    )
+    username: str = Field(min_length=1, description="The user that the bridge signs in as, ada@example.org.")
+    password: SecretStr = Field(min_length=1, description="The user's password.")
+    phone_number: str | None = Field(
+        default=None, description="The user's own phone, rung first for phone audio; else the one the server knows."
+    )
+    user_agent: str = Field(
+        default="telco_bridge", min_length=1, max_length=100, description="What the application calls itself."
+    )
+    culture: str = Field(
+        default="en-US", min_length=1, max_length=100, description="The language of the server's words, such as en-US."
+    )
+    endpoint_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Names this program among those of the user; every connection makes a new one where it is not set.",
+    )
+    available: bool = Field(
+        default=False, description="Whether the user is reachable for incoming calls while the bridge is open."
+    )
+    timeout: float = Field(
+        default=10.0, gt=0, allow_inf_nan=False, description="Seconds for each of connecting, sending and reading."
+    )
+    poll_timeout: int = Field(
+        default=180, ge=180, le=1800, description="Seconds after which the server releases a poll without events."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Further hosts that links may lead to: host, host:port or https://host:port."
+    )
 
     @field_validator("user_url", "application_url")
     @classmethod
@@ -72,13 +92,19 @@ def _origin(host: str, scheme: str) -> str:
 
 
 def _check(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no http(s) URL")
+    # Credentials come first, and what is shown has none: not even those of a URL that cannot be read.
+    shown = repr(url.rpartition("@")[2].partition("?")[0])
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"{shown} is no http(s) URL") from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL must not contain credentials; set username and password instead")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{shown} is no http(s) URL")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError(f"{url!r} would send the password in the clear; use https")
+        raise ValueError(f"{shown} would send the password in the clear; use https")
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -149,6 +149,8 @@ def _offer(operation_id: str, sdp: str) -> dict[str, object]:
 
 
 def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
+    # Leaving a conversation carries no reason; a word that is none is refused all the same.
+    termination_reason(command.reason, command.native)
     dialled = resources.invitation_by(command.call)
     pending = resources.pending(command.ref) if command.ref is not None else None
     for invitation in (dialled, pending):
@@ -165,10 +167,10 @@ def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
 
 def _reject(command: Reject, resources: Resources) -> WireRequest:
     ref = _ref(command)
+    reason = decline_reason(command.reason, command.native)
     pending = resources.pending(ref)
     if pending is None and resources.get(ref) is None:
         raise NotCached(ref)
-    reason = decline_reason(command.reason, command.native)
     body = {"reason": reason} if reason is not None else None
     return WireRequest(what="decline", href=_link(pending, "decline", command), body=body)
 
@@ -207,9 +209,10 @@ def _stop(command: StopMedia, resources: Resources) -> tuple[WireRequest, ...]:
     unknown = slots - {PHONE, AUDIO, VIDEO}
     if unknown:
         raise Unsupported(f"UCWA has no stream {', '.join(sorted(unknown))}")
+    reason = termination_reason(command.reason, command.native)
     requests: list[WireRequest] = []
     if slots & {AUDIO, VIDEO}:
-        requests += _stop_voip(command, slots & {AUDIO, VIDEO}, resources)
+        requests += _stop_voip(command, slots & {AUDIO, VIDEO}, reason, resources)
     if PHONE in slots:
         requests.append(_stop_phone(command, resources))
     return tuple(requests)
@@ -223,10 +226,9 @@ def _stop_phone(command: StopMedia, resources: Resources) -> WireRequest:
     return WireRequest(what="stopPhoneAudio", href=href)
 
 
-def _stop_voip(command: StopMedia, slots: set[str], resources: Resources) -> list[WireRequest]:
+def _stop_voip(command: StopMedia, slots: set[str], reason: str | None, resources: Resources) -> list[WireRequest]:
     """One request where one suffices; the wide verb only where nothing else would end with it."""
     modality = _modality(command, resources, "audioVideo")
-    reason = termination_reason(command.reason, command.native)
     query = (("reason", reason),) if reason is not None else ()
 
     def stop(rel: str) -> WireRequest | None:

@@ -22,7 +22,6 @@ from telco_bridge.provider import (
     Gap,
     Gone,
     Host,
-    NotSent,
     Party,
     ProviderError,
     ProviderSession,
@@ -36,7 +35,7 @@ from .config import UcwaConfig
 from .decode import snapshot
 from .encode import NotCached, WireRequest, encode
 from .resources import INVITATIONS, MODALITIES, Purpose, Resources
-from .wire import Event, Resource, Unreadable, is_ucwa, problem_in, resource_in, with_query
+from .wire import Event, Resource, Unreadable, bare, is_ucwa, problem_in, resource_in, with_query
 
 __all__ = ["UcwaSession", "open_session"]
 
@@ -88,7 +87,7 @@ class UcwaSession(ProviderSession):
             user = await self._get(url, "user")
             applications = user.link("applications")
             if applications is not None:
-                return _follow(url, applications)
+                return _follow(url, applications, "applications")
             redirect = user.link("redirect")
             if redirect is None:
                 raise ProviderError(
@@ -96,7 +95,7 @@ class UcwaSession(ProviderSession):
                     "autodiscovery leads to",
                     provider="ucwa",
                 )
-            url = _follow(url, redirect)
+            url = _follow(url, redirect, "redirect")
         raise ProviderError(f"the user resource was redirected more than {_HOPS} times", provider="ucwa")
 
     async def _make_application(self) -> None:
@@ -113,19 +112,32 @@ class UcwaSession(ProviderSession):
             application = resource_in(response, rel="application")
         except Unreadable as error:
             raise AnswerLost(f"{what}: {error}", provider="ucwa", status=response.status_code) from error
+        if application.href is None:
+            raise ProviderError(f"{what}: the application has no address", provider="ucwa")
+        self._application = _follow(self._applications, application.href, "application")
+        try:
+            await self._take_over(application, what)
+        except ProviderError:
+            # Nobody would read its events, and a user may have only so many applications.
+            await self.sign_out()
+            raise
+
+    async def _take_over(self, application: Resource, what: str) -> None:
+        """Make this application the session's own, once all that belongs to it has been read."""
         events = application.link("events")
-        if application.href is None or events is None:
+        if events is None:
             raise ProviderError(f"{what}: the application has no events link", provider="ucwa")
         resources = Resources(self._applications)
         as_of = self._host.stamp()
         for rel in ("communication", "me"):
             part, linked = application.part(rel), application.link(rel)
             if part is None and linked is not None:
-                part = await self._get(resources.url(linked), rel)
+                part = await self._get(_follow(self._applications, linked, rel), rel)
             if part is not None:
                 resources.put(part, as_of)
+        if self._config.available:
+            await self._make_available(resources)
         self._resources = resources
-        self._application = resources.url(application.href)
         self._channel = EventChannel(
             events=events,
             fetch=self._fetch,
@@ -134,11 +146,9 @@ class UcwaSession(ProviderSession):
             host=self._host,
             poll_timeout=self._config.poll_timeout,
         )
-        if self._config.available:
-            await self._make_available()
 
-    async def _make_available(self) -> None:
-        me = self._resources.only("me")
+    async def _make_available(self, resources: Resources) -> None:
+        me = resources.only("me")
         href = me.link("makeMeAvailable") if me is not None else None
         if href is None:
             return
@@ -149,7 +159,7 @@ class UcwaSession(ProviderSession):
         }
         if self._config.phone_number is not None:
             body["phoneNumber"] = self._config.phone_number
-        response = await self._client.send("POST", self._resources.url(href), json=body)
+        response = await self._client.send("POST", _follow(self._applications, href, "makeMeAvailable"), json=body)
         problem = problem_in(response)
         already = problem is not None and problem.subcode == "AlreadyExists"
         if not response.is_success and not already:
@@ -157,10 +167,11 @@ class UcwaSession(ProviderSession):
 
     async def sign_out(self) -> None:
         """Delete the application, within bounded time: the server would drop it in a quarter of an hour anyway."""
-        if not self._application:
+        application, self._application = self._application, ""
+        if not application:
             return
         with anyio.move_on_after(_GOODBYE, shield=True), suppress(ProviderError):
-            await self._client.send("DELETE", self._application)
+            await self._client.send("DELETE", application)
 
     # Commands
 
@@ -191,11 +202,13 @@ class UcwaSession(ProviderSession):
                 await self._take_invitation(placed)
 
     async def _read_application_part(self, rel: str) -> None:
+        if not self._application:
+            raise ProviderError(f"GET {rel}: the session has no application now; it is made again", provider="ucwa")
         as_of = self._host.stamp()
         application = await self._get(self._application, "application")
         part, linked = application.part(rel), application.link(rel)
         if part is None and linked is not None:
-            part = await self._get(self._resources.url(linked), rel)
+            part = await self._get(self._url(linked, rel), rel)
         if part is not None:
             self._resources.put(part, as_of)
 
@@ -206,7 +219,7 @@ class UcwaSession(ProviderSession):
             resources.expect(operation)
         try:
             response = await self._client.send(
-                request.method, with_query(self._url(request.href), request.query), json=request.body
+                request.method, with_query(self._url(request.href, request.what), request.query), json=request.body
             )
             self._check(response, request, command)
         except AnswerLost:
@@ -287,31 +300,34 @@ class UcwaSession(ProviderSession):
         href = communication.link("conversations") if communication is not None else None
         if href is None:
             raise ProviderError("the server offers no list of conversations", provider="ucwa")
-        url = self._url(href)
+        url = self._url(href, "conversations")
         if "filter" not in httpx.URL(url).params:
             url = with_query(url, (("filter", "active"),))
         listed = await self._get(url, "conversations")
         reports: list[CallReport] = []
+        complete = True
         parts = {resources.key(part.href): part for part in listed.embedded.get("conversation", ())}
         links = (resources.key(link) for link in listed.links.get("conversation", ()))
         for ref in dict.fromkeys([*parts, *links]):
-            if ref is None:
-                continue
-            part = parts.get(ref)
-            if part is None and resources.get(ref) is None:
+            part, asked = parts.get(ref), as_of
+            if part is None and ref is not None:
+                asked = self._host.stamp()
                 with suppress(ProviderError):
-                    part = await self._get(self._url(ref), "conversation")
-            if part is not None:
-                resources.put(part, as_of)
+                    part = await self._get(self._url(ref, "conversation"), "conversation")
+            if ref is None or part is None:
+                # What events told of it before is no answer to this question.
+                complete = False
+                continue
+            resources.put(part, asked)
             if resources.is_call(ref):
-                reports.append(snapshot(ref, resources, as_of, complete=False))
-        return CallList(reports=tuple(reports), as_of=as_of, complete=True)
+                reports.append(snapshot(ref, resources, asked, complete=False))
+        return CallList(reports=tuple(reports), as_of=as_of, complete=complete)
 
     async def _read_call(self, ref: str) -> float | Gone:
         """Bring what is known of a conversation up to date; return the time before the first question."""
         resources = self._resources
         as_of = self._host.stamp()
-        response = await self._client.send("GET", self._url(ref))
+        response = await self._client.send("GET", self._url(ref, "conversation"))
         problem = problem_in(response)
         if response.status_code == 404 and is_ucwa(response):
             return Gone(as_of, problem.name or "" if problem is not None else "")
@@ -320,10 +336,10 @@ class UcwaSession(ProviderSession):
         for rel in MODALITIES:
             linked = conversation.link(rel)
             if linked is not None and conversation.part(rel) is None:
-                resources.put(_within(ref, await self._get(self._url(linked), rel)), as_of)
+                resources.put(_within(ref, await self._get(self._url(linked, rel), rel)), as_of)
         pending = resources.pending(ref)
         if pending is not None and pending.href is not None:
-            response = await self._client.send("GET", self._url(pending.href))
+            response = await self._client.send("GET", self._url(pending.href, pending.rel))
             if response.status_code == 404 and is_ucwa(response):
                 resources.settle(pending)
             else:
@@ -333,7 +349,7 @@ class UcwaSession(ProviderSession):
     async def _take_invitation(self, href: str) -> None:
         """Read an invitation and report it, as if an event had brought it."""
         as_of = self._host.stamp()
-        invitation = await self._get(self._url(href), "")
+        invitation = await self._get(self._url(href, "the invitation"), "")
         channel = self._channel
         if invitation.rel in INVITATIONS and channel is not None:
             event = Event(rel=invitation.rel, href=href, type="started", body=invitation)
@@ -343,7 +359,7 @@ class UcwaSession(ProviderSession):
         return self._readable(await self._client.send("GET", url), rel, url)
 
     async def _read(self, href: str, rel: str) -> Resource:
-        return await self._get(self._url(href), rel)
+        return await self._get(self._url(href, rel), rel)
 
     def _readable(self, response: httpx.Response, rel: str, url: str) -> Resource:
         what = f"GET {rel or url}"
@@ -355,11 +371,11 @@ class UcwaSession(ProviderSession):
             raise ProviderError(f"{what}: {error}", provider="ucwa", status=200) from error
         return resource if resource.href is not None else replace(resource, href=url)
 
-    def _url(self, href: str) -> str:
+    def _url(self, href: str, rel: str) -> str:
         try:
-            return self._resources.url(href)
-        except ValueError as error:
-            raise NotSent(f"the server gave a link that is no URL: {error}", provider="ucwa") from error
+            return str(httpx.URL(self._resources.url(href)))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise _broken(href, rel) from error
 
     # Events
 
@@ -379,27 +395,25 @@ class UcwaSession(ProviderSession):
 
     async def _run_channel(self) -> None:
         while self._channel is not None:
-            since = self._host.stamp()
             try:
                 await self._channel.run()
             except ApplicationLost as lost:
+                since = self._channel.heard_as_of
                 self._channel.lose_calls("application lost")
                 if not lost.again or not self._may_make_another():
                     raise
                 await self._make_application()
+                self._made_at.append(self._host.clock.now())
                 self._host.report(Gap(as_of=self._host.stamp(), since=since, why=f"application lost: {lost.code}"))
 
     def _may_make_another(self) -> bool:
         """A server that forgets every application at once must not be asked for ever."""
         now = self._host.clock.now()
         self._made_at = [made for made in self._made_at if now - made < 3600.0]
-        if len(self._made_at) >= _NEW_APPLICATIONS_PER_HOUR:
-            return False
-        self._made_at.append(now)
-        return True
+        return len(self._made_at) < _NEW_APPLICATIONS_PER_HOUR
 
     async def _fetch(self, href: str, read_timeout: float) -> httpx.Response:
-        return await self._client.send("GET", self._url(href), read_timeout=read_timeout)
+        return await self._client.send("GET", self._url(href, "events"), read_timeout=read_timeout)
 
     async def _report_activity(self) -> None:
         clock = self._host.clock
@@ -413,7 +427,7 @@ class UcwaSession(ProviderSession):
                     me = self._resources.only("me")
                 href = me.link("reportMyActivity") if me is not None else None
                 if href is not None:
-                    await self._client.send("POST", self._url(href))
+                    await self._client.send("POST", self._url(href, "reportMyActivity"))
 
 
 def _within(ref: str, modality: Resource) -> Resource:
@@ -423,8 +437,12 @@ def _within(ref: str, modality: Resource) -> Resource:
     return replace(modality, links={**modality.links, "conversation": (ref,)})
 
 
-def _follow(url: str, link: str) -> str:
+def _follow(url: str, link: str, rel: str) -> str:
     try:
         return str(httpx.URL(url).join(link))
     except httpx.InvalidURL as error:
-        raise NotSent(f"GET {url}: the server gave a link that is no URL: {error}", provider="ucwa") from error
+        raise _broken(link, rel) from error
+
+
+def _broken(link: str, rel: str) -> ProviderError:
+    return ProviderError(f"{rel}: the server gave a link that is no URL: {bare(link)}", provider="ucwa")

@@ -24,6 +24,7 @@ __all__ = [
     "Problem",
     "Resource",
     "Unreadable",
+    "bare",
     "is_ucwa",
     "parse_json",
     "parse_package",
@@ -297,6 +298,14 @@ def sdp_in(uri: str | None) -> str | None:
         bodies = [part.get_payload() for part in message.walk() if part.get_content_type() == "application/sdp"]
         text = next((body for body in reversed(bodies) if isinstance(body, str)), "")
     return text if "m=" in text or "v=0" in text else None
+
+
+def bare(link: str) -> str:
+    """Return a link as it may be shown, without user, password and query; it need not be a URL."""
+    plain = link.partition("?")[0].partition("#")[0]
+    scheme, slashes, rest = plain.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def with_query(href: str, pairs: tuple[tuple[str, str], ...]) -> str:

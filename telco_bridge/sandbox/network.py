@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .. import _discovery
-from ..errors import Unsupported
+from ..errors import NotPossibleNow, Unsupported
 from ..serving import Server
 from .emulator import Emulator
 from .exchange import Exchange
@@ -72,10 +72,17 @@ class Sandbox:
 
     def stop(self, provider: str) -> None:
         """Let that provider's host go down, as hosts do. The network, and the calls in it, go on."""
+        self._known(provider)
         self._servers[provider].stop()
 
     def profile(self, provider: str) -> dict[str, object]:
         """The settings that connect that provider's plugin to this sandbox."""
         if provider == "simulator":
             return {"provider": "simulator", "exchange": self.exchange}
+        self._known(provider)
         return self.emulators[provider].profile()
+
+    def _known(self, provider: str) -> None:
+        if provider not in self.emulators:
+            served = ", ".join(sorted(self.emulators)) or "none; enter the sandbox first"
+            raise NotPossibleNow(f"this sandbox does not serve {provider!r}; it serves {served}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator
 
 from ..media import MediaDirection, Modality, StreamState, Transport
@@ -169,6 +171,9 @@ class SimulatorSession(ProviderSession):
         self._legs: dict[str, Leg] = {}
         self._tokens: dict[str, str] = {}
         self._left = False
+        self._said: queue.SimpleQueue[tuple[Fact, ...] | None] = queue.SimpleQueue()
+        self._courier = threading.Thread(target=self._carry, name="telco-bridge-simulator", daemon=True)
+        self._courier.start()
         for number in config.numbers:
             exchange.register(number, self._ring)
 
@@ -242,17 +247,24 @@ class SimulatorSession(ProviderSession):
         if threading.get_ident() == self._home:
             self._host.report(*facts)
         elif not self._left:
-            self._portal.start_task_soon(self._report_at_home, facts)
+            self._said.put(facts)
+
+    def _carry(self) -> None:
+        """Bring what the network says to the bridge's loop.
+
+        The network speaks under its lock, and the way into the loop waits for the loop, which may be waiting for that
+        lock: only a thread that holds nothing can go between.
+        """
+        while (facts := self._said.get()) is not None:
+            self._portal.call(self._host.report, *facts)
 
     async def leave(self) -> None:
         """Hear no more of the network; what it has said already still arrives."""
         with self._exchange.lock:
             self._left = True
+        self._said.put(None)
         with anyio.CancelScope(shield=True):
-            await anyio.lowlevel.checkpoint()
-
-    async def _report_at_home(self, facts: tuple[Fact, ...]) -> None:
-        self._host.report(*facts)
+            await anyio.to_thread.run_sync(self._courier.join)
 
     def _describe(self, leg: Leg, source: Source, *, as_of: float | None = None) -> CallReport:
         """Everything that is known of the leg, which is everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import anyio
 import pytest
 from anyio.abc import TaskGroup
 
@@ -130,3 +131,21 @@ async def test_lost_events_are_made_up_for_by_reads(bridge: Bridge, exchange: Ex
     assert call.termination is not None
     assert (call.termination.reason, call.termination.by) == (R.NORMAL, EndedBy.REMOTE)
     assert [type(event).__name__ async for event in call.events()].count("CallConnected") == 1
+
+
+async def test_hundreds_of_calls_in_real_time_end_and_nobody_waits_for_ever() -> None:
+    async with connect({"provider": "simulator", "speed": 50}) as bridge:
+
+        async def call_and_hang_up(pause: float) -> None:
+            call = await bridge.dial("+15550100")
+            await anyio.sleep(pause)
+            await call.hangup()
+
+        with anyio.fail_after(30):
+            for _ in range(5):
+                async with anyio.create_task_group() as tasks:
+                    for number in range(40):
+                        # Around the answer, so that the network speaks while the bridge does.
+                        tasks.start_soon(call_and_hang_up, 0.01 + number / 2000)
+
+        assert bridge.calls == ()

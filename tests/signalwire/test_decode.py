@@ -24,6 +24,7 @@ from telco_bridge_signalwire.decode import (
     decode_status,
     decode_stream,
     decode_stream_event,
+    ended_stream,
 )
 from telco_bridge_signalwire.reasons import CALL, STREAM
 from telco_bridge_signalwire.wire import (
@@ -386,3 +387,11 @@ def test_a_page_of_something_else_is_unreadable():
 def test_a_json_callback_that_is_no_object_is_unreadable():
     with pytest.raises(Unreadable, match="not a JSON object"):
         json_pairs(b"[]")
+
+
+def test_a_stream_that_is_unknown_has_ended_and_nothing_else_is_said_of_it():
+    report = ended_stream("S", ref="C", as_of=5.0)
+
+    (stream,) = report.streams
+    assert (stream.slot, stream.life, stream.state, stream.modality) == ("S", 1, StreamState.ENDED, None)
+    assert (report.ref, report.as_of, report.state) == ("C", 5.0, None)

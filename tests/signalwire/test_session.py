@@ -244,7 +244,17 @@ async def test_a_stream_that_cannot_be_stopped_does_not_keep_the_others_running(
         with pytest.raises(Refused):
             await session.execute(stop("A", "B", "S"))
 
-    assert [report.streams[0].slot for report in host.reports] == ["S"]
+    assert [report.streams[0].slot for report in host.reports] == ["A", "S"]
+
+
+async def test_a_stream_that_signalwire_does_not_know_any_more_has_ended(opened, space, host):
+    space.post(f"{BASE}/Calls/C/Streams/S").mock(error(404, 20404))
+    async with opened() as session:
+        with pytest.raises(TooLate):
+            await session.execute(stop("S"))
+
+    (report,) = host.reports
+    assert [(s.slot, s.state) for s in report.streams] == [("S", StreamState.ENDED)]
 
 
 async def test_a_stop_of_other_media_sends_nothing(opened, space):
@@ -370,7 +380,7 @@ async def test_a_call_that_is_gone_is_not_asked_twice(opened, space):
 @pytest.mark.parametrize("command", [START, STOP], ids=["start", "stop"])
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(404, 20404), (404, None), (409, None), (410, None), (422, 21220), (400, "21220"), (422, 10000)],
+    [(404, None), (409, None), (410, None), (422, 21220), (400, "21220"), (422, 10000)],
 )
 async def test_a_stream_of_a_call_in_the_wrong_state_is_too_late(opened, space, host, command, status, code):
     space.post(url__startswith=f"{BASE}/Calls/C/Streams").mock(error(status, code))

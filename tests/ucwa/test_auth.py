@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from telco_bridge.http import ForeignOrigin, open_client
-from telco_bridge.provider import AuthenticationFailed, NotSent, ProviderError
+from telco_bridge.provider import AuthenticationFailed, ProviderError
 from telco_bridge_ucwa.auth import SignedClient, parse_challenge
 from telco_bridge_ucwa.config import UcwaConfig
 
@@ -134,9 +134,19 @@ async def test_a_wrong_password_is_tried_once():
     assert server.sent().count(("POST", "/WebTicket/oauthtoken")) == 1
 
 
-async def test_trouble_of_the_token_server_is_not_held_against_the_password():
+@pytest.mark.parametrize(
+    "ticket",
+    [
+        httpx.Response(400, json={"error": "server_error"}),
+        httpx.Response(400, text="<html>bad request</html>"),
+        httpx.Response(403, text="<html>forbidden</html>"),
+        httpx.Response(403, json={"code": "Forbidden"}),
+        httpx.Response(401, json={"error": 1}),
+    ],
+)
+async def test_trouble_of_the_token_server_is_not_held_against_the_password(ticket):
     server = Server()
-    server.ticket = httpx.Response(400, json={"error": "server_error"})
+    server.ticket = ticket
 
     async with signed(server) as client:
         with pytest.raises(AuthenticationFailed):
@@ -238,8 +248,10 @@ async def test_a_token_address_that_is_no_url_is_not_followed():
     server.challenge = ['MsRtcOAuth href="https://pool.example.org:port/",grant_type="password"']
 
     async with signed(server) as client:
-        with pytest.raises(NotSent):
+        with pytest.raises(ProviderError, match="no URL") as caught:
             await client.send("GET", f"{HOST}/x")
+
+    assert type(caught.value) is ProviderError
 
 
 async def test_each_host_has_its_own_token():
@@ -265,7 +277,8 @@ async def test_a_link_that_is_no_url_is_not_sent():
     server = Server()
 
     async with signed(server) as client:
-        with pytest.raises(NotSent):
-            await client.send("GET", "https://pool.example.org:port/")
+        with pytest.raises(ProviderError, match=r"GET: .*no URL: https://pool\.example\.org:port/x$") as caught:
+            await client.send("GET", "https://ada:s3cret@pool.example.org:port/x?key=s3cret")
 
+    assert type(caught.value) is ProviderError
     assert server.requests == []

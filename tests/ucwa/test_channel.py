@@ -17,7 +17,6 @@ from telco_bridge.provider import (
     Gap,
     ProviderError,
     Refused,
-    Unreachable,
 )
 from telco_bridge.sandbox import SteppedClock
 from telco_bridge_ucwa.channel import ApplicationLost, EventChannel
@@ -119,6 +118,35 @@ async def run(script, *, seconds=0.0):
     return script.host.facts
 
 
+async def running(script, channel, *seconds):
+    """Run a channel until it fails or its last poll is parked, with the clock advanced by each of the pauses."""
+
+    async def advance():
+        for pause in seconds:
+            await anyio.wait_all_tasks_blocked()
+            await script.host.clock.advance(pause)
+
+    failure = None
+    async with anyio.create_task_group() as tasks:
+
+        async def read():
+            nonlocal failure
+            try:
+                await channel.run()
+            except ProviderError as error:
+                failure = error
+                tasks.cancel_scope.cancel()
+
+        tasks.start_soon(read)
+        await advance()
+        with anyio.fail_after(5):
+            await script.parked.wait()
+            await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
 def conversation(state="Connected", kind="updated", *, bare=False, href=C, **more):
     raw = {"link": {"rel": "conversation", "href": href}, "type": kind, **more}
     if not bare:
@@ -193,14 +221,25 @@ async def test_an_empty_release_reports_nothing():
     ],
     ids=lambda trouble: getattr(trouble, "status_code", None) or type(trouble).__name__,
 )
-async def test_trouble_repeats_the_same_poll_with_growing_pauses(trouble):
-    script = Script(trouble, trouble, trouble, package(conversation(), next="/e?ack=2"))
+async def test_trouble_repeats_the_same_poll_with_growing_pauses_and_is_then_told(trouble):
+    once = package(conversation("Disconnected"), next="/e?ack=3")
+    script = Script(trouble, trouble, package(conversation(), next="/e?ack=2"), *[trouble] * 3, once)
 
-    facts = await run(script, seconds=1 + 2 + 4)
+    async with reading(script) as channel:
+        with pytest.raises(ProviderError, match="failed 3 times in a row; the last events came 3 s ago") as caught:
+            await running(script, channel, 1 + 2, 1 + 2)
+        assert type(caught.value) is ProviderError
+        assert script.polled == [TIMED] * 3 + ["/e?ack=2"] * 3
+        assert states(script.host.facts) == [CallState.CONNECTED]
+        assert not any(isinstance(fact, Gap) for fact in script.host.facts)
 
-    assert script.polled == [TIMED] * 4 + ["/e?ack=2"]
-    assert states(facts) == [CallState.CONNECTED]
-    assert not any(isinstance(fact, Gap) for fact in facts)
+        await running(script, channel)
+
+    assert script.polled[6:] == ["/e?ack=2", "/e?ack=3"]
+    _, ended, gap = script.host.facts
+    assert ended.state is CallState.ENDED
+    assert isinstance(gap, Gap)
+    assert gap.since < ended.as_of < gap.as_of
 
 
 async def test_the_server_may_ask_for_a_longer_pause():
@@ -211,21 +250,23 @@ async def test_the_server_may_ask_for_a_longer_pause():
     assert script.polled == [TIMED, TIMED, "/e?ack=2"]
 
 
-async def test_after_a_quarter_of_an_hour_repeating_is_hopeless():
-    script = Script(*[httpx.ConnectError("down")] * 60)
+async def test_a_pause_that_the_server_asks_for_is_kept_by_the_next_run():
+    busy = httpx.Response(429, headers={"retry-after": "50"})
+    script = Script(busy, busy, busy, package(next="/e?ack=2"))
 
     async with reading(script) as channel:
-        with pytest.raises(Unreachable):  # noqa: PT012 - the clock has to move meanwhile
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(script.host.clock.advance, 2000.0)
-                try:
-                    await channel.run()
-                except ProviderError as error:
-                    tasks.cancel_scope.cancel()
-                    failure = error
-            raise failure
+        with pytest.raises(ProviderError, match="429"):
+            await running(script, channel, 50, 50)
+        assert script.polled == [TIMED] * 3
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(channel.run)
+            await anyio.wait_all_tasks_blocked()
+            assert len(script.polled) == 3
+            await script.host.clock.advance(50)
+            await script.parked.wait()
+            tasks.cancel_scope.cancel()
 
-    assert len(script.polled) > 30
+    assert script.polled == [TIMED] * 4 + ["/e?ack=2"]
 
 
 async def test_a_resync_replays_what_was_missed_as_of_the_gap():

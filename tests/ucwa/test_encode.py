@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -350,12 +351,48 @@ def test_all_audio_is_stopped_wherever_it_flows():
     assert [request.what for request in requests] == ["stopAudio", "stopPhoneAudio"]
 
 
-def test_the_providers_own_reason_is_passed_through():
-    (request,) = encode(stop("audio", native={"reason": "CodecMismatch"}), known(av=BOTH))
+TERMINATION_REASONS = [
+    "Unknown",
+    "UserInitiatedAction",
+    "Cancel",
+    "InternalFailure",
+    "SharerLeftConference",
+    "UnsupportedMedia",
+    "MediaConnectivityFailure",
+    "MediaTimeout",
+    "ConversationSuspendedLossNetwork",
+    "CodecMismatch",
+    "InvalidMediaAnswer",
+    "FailedStartAudioStream",
+    "MidCallFailureOneInternalOneExternal",
+    "MidCallFailureBothInternal",
+    "CallEstablishFailureOneInternalOneExternal",
+    "CallEstablishFailureBothInternal",
+]
 
-    assert request.query == (("reason", "CodecMismatch"),)
-    with pytest.raises(Refused):
-        encode(stop("audio", native={"reason": "Bored"}), known(av=BOTH))
+
+@pytest.mark.parametrize("word", TERMINATION_REASONS)
+def test_the_providers_own_reason_is_passed_through(word):
+    for slots in (("audio",), ("video",), ("audio", "video")):
+        command = stop(*slots, native={"reason": word}, reason=TerminationReason.BUSY)
+        for request in encode(command, known(av=["stopAudio", "stopVideo", "stopAudioVideo"])):
+            assert with_query(request.href, request.query).endswith(f"reason={word}")
+
+
+@pytest.mark.parametrize("word", ["Bored", "", "cancel", 1])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        partial(stop, "audio"),
+        partial(stop, "video"),
+        partial(stop, "phoneAudio"),
+        partial(HangUp, id="h", call="call-1", ref=C),
+        partial(Reject, id="r", call="call-1", ref=C),
+    ],
+)
+def test_a_reason_that_ucwa_does_not_know_is_refused_before_anything_is_asked(ask, word):
+    with pytest.raises(Refused, match="UCWA knows"):
+        encode(ask(native={"reason": word}), known())
 
 
 @pytest.mark.parametrize(("slot", "links"), [("audio", {"av": []}), ("phoneAudio", {"phone": []})])

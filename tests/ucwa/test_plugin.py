@@ -63,12 +63,23 @@ def test_the_emulator_is_built_on_the_exchange_it_is_given():
         ({"user_url": URL, "poll_timeout": 10}, "180"),
         ({"user_url": URL, "colour": "blue"}, "colour"),
         ({"user_url": URL, "username": ""}, "username"),
+        ({"user_url": URL, "password": ""}, "password"),
+        ({"user_url": "htps://ada:s3cret@pool.example.org/"}, "credentials"),
+        ({"user_url": "ada:s3cret@pool.example.org/"}, "'pool.example.org/' is no http"),
+        ({"user_url": "https://ada:s3cret?@pool.example.org/"}, "no http"),
+        ({"user_url": "https://[s3cret@pool.example.org/"}, "no http"),
+        ({"user_url": URL, "allowed_hosts": ["ada:s3cret@pool.example.org"]}, "credentials"),
     ],
 )
 def test_wrong_settings_are_refused_with_their_reason(settings, words):
     with pytest.raises(ValidationError, match=words) as caught:
         UcwaConfig.model_validate(WHO | settings)
     assert "SecretStr" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_every_setting_is_described():
+    assert [name for name, field in UcwaConfig.model_fields.items() if not field.description] == []
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080/user", "http://127.0.0.1:1/u", "http://[::1]:1/u", URL])

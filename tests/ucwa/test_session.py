@@ -190,12 +190,22 @@ async def test_a_user_may_be_redirected_within_the_allowed_hosts():
         ({"GET /user": ok(resource("/user", {"redirect": "/user"}))}, ProviderError, "more than 5"),
         ({"GET /user": ok(resource("/user"))}, ProviderError, "applications link"),
         ({"GET /user": ok(resource("/user", {"applications": "https://evil.net/a"}))}, ForeignOrigin, "evil"),
-        ({"GET /user": ok(resource("/user", {"applications": "https://pool.example.org:port/"}))}, NotSent, "no URL"),
+        (
+            {"GET /user": ok(resource("/user", {"applications": "https://pool.example.org:port/?k=s3cret"}))},
+            ProviderError,
+            "applications: .*no URL",
+        ),
+        (
+            {"POST /apps": ok(resource("/app", {"events": "/e", "me": "https://pool.example.org:port/"}), 201)},
+            ProviderError,
+            "me: .*no URL",
+        ),
         ({"GET /user": httpx.Response(200, text="<html/>")}, ProviderError, "not JSON"),
         ({"GET /user": httpx.Response(401)}, AuthenticationFailed, "MsRtcOAuth"),
         ({"POST /apps": problem(403)}, AuthenticationFailed, "403"),
         ({"POST /apps": httpx.Response(201, text="<html/>")}, AnswerLost, "not JSON"),
         ({"POST /apps": ok(resource("/app"), 201)}, ProviderError, "events link"),
+        ({"POST /apps": ok({"_links": {"events": {"href": "/e"}}}, 201)}, ProviderError, "no address"),
         ({"POST /apps": httpx.ConnectError("down")}, NotSent, "down"),
     ],
 )
@@ -206,7 +216,19 @@ async def test_a_sign_in_that_fails_says_what_failed(answers, error, words):
         async with signed_in(server):
             pass
 
+    assert type(caught.value) is error
     assert PASSWORD not in str(caught.value)
+
+
+async def test_an_application_is_not_left_behind_by_a_sign_in_that_failed():
+    bare = resource("/app", {"events": "/app/events", "communication": "/app/communication"})
+    server = with_answers({"POST /apps": ok(bare, 201), "GET /app/communication": httpx.Response(500)})
+
+    with pytest.raises(AnswerLost):
+        async with signed_in(server):
+            pass
+
+    assert server.sent() == ["GET /app/communication", "DELETE /app"]
 
 
 async def test_resources_that_are_not_embedded_are_read():
@@ -494,8 +516,10 @@ async def test_a_broken_link_is_not_followed():
     server = with_answers({f"GET {C}/phone": ok(resource(f"{C}/phone", links, state="Connected"))})
 
     async with signed_in(server) as (session, _):
-        with pytest.raises(NotSent, match="no URL"):
+        with pytest.raises(ProviderError, match=r"holdPhoneAudio: .*no URL") as caught:
             await session.execute(HOLD)
+
+    assert type(caught.value) is ProviderError
 
 
 # Reads
@@ -608,11 +632,29 @@ async def test_the_active_conversations_are_listed(href):
         again = await session.list_calls()
 
     assert [report.ref for report in first.reports] == [C]
-    assert first.complete
+    assert not first.complete
     assert not first.reports[0].streams_complete
     assert [report.ref for report in again.reports] == [C]
     assert server.sent().count("GET /app/conversations?filter=active") == 2
-    assert server.sent().count(f"GET {C}") == 1
+    assert server.sent().count(f"GET {C}") == 2
+    assert first.as_of < first.reports[0].as_of < again.reports[0].as_of
+
+
+@pytest.mark.parametrize("trouble", [httpx.Response(500), httpx.ReadTimeout("slow"), problem(404)])
+async def test_what_is_known_of_a_listed_call_is_not_passed_off_as_an_answer(trouble):
+    listed = {"_links": {"self": {"href": "/x"}, "conversation": [{"href": C}]}}
+    ending = ok(CONVERSATION | {"state": "Disconnecting"})
+    server = with_answers({"GET /app/conversations": ok(listed), f"GET {C}": [ok(CONVERSATION), trouble, ending]})
+
+    async with signed_in(server) as (session, _):
+        lists = [await session.list_calls() for _ in range(3)]
+
+    assert [[report.state for report in calls.reports] for calls in lists] == [
+        [CallState.CONNECTED],
+        [],
+        [CallState.ENDING],
+    ]
+    assert [calls.complete for calls in lists] == [True, False, True]
 
 
 async def test_embedded_conversations_are_listed_without_further_questions():
@@ -635,6 +677,16 @@ async def test_a_server_without_a_list_says_so():
 # Losing the application
 
 
+@pytest.mark.parametrize("links", [{"events": "http://[broken"}, {"events": "https://pool.example.org:port/?k=s3cret"}])
+async def test_an_event_channel_that_cannot_be_followed_says_so(links):
+    async with signed_in(with_answers({"POST /apps": ok(resource("/app", links), 201)})) as (session, _):
+        with pytest.raises(ProviderError, match=r"^events: .*no URL") as caught:
+            await session.run()
+
+    assert type(caught.value) is ProviderError
+    assert PASSWORD not in str(caught.value)
+
+
 async def test_a_forgotten_application_is_made_again_a_few_times_an_hour():
     lost = [problem(404, "ApplicationNotFound", "NotFound")] * 10
     server = with_answers({"GET /app/events": lost})
@@ -653,6 +705,53 @@ async def test_a_forgotten_application_is_made_again_a_few_times_an_hour():
     ended, gap = host.facts[:2]
     assert (ended.ref, ended.state, ended.cause.dialect) == (C, CallState.ENDED, "EventChannel")
     assert isinstance(gap, Gap)
+
+
+async def test_a_server_that_is_down_does_not_use_up_the_new_applications():
+    lost = [problem(404, "ApplicationNotFound", "NotFound")] * 4
+    made = [ok(APPLICATION, 201), *[httpx.ConnectError("down")] * 3, ok(APPLICATION, 201)]
+    server = with_answers({"GET /app/events": lost, "POST /apps": made})
+
+    async with signed_in(server) as (session, host):
+        for _ in range(3):
+            with pytest.raises(NotSent):
+                await session.run()
+            await host.clock.advance(10.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    (gap,) = host.facts
+    assert isinstance(gap, Gap)
+    assert gap.as_of - gap.since >= 30.0
+    assert server.sent(after="GET /user").count("POST /apps") == 5
+
+
+async def test_a_new_application_that_cannot_be_read_is_deleted_and_made_again():
+    old = resource("/app", {"events": "/app/events"}, {"me": ME})
+    bare = resource("/app2", {"events": "/app2/events", "communication": "/app2/communication"})
+    server = with_answers(
+        {
+            "GET /app/events": [problem(404, "ApplicationNotFound", "NotFound")] * 2,
+            "POST /apps": [ok(old, 201), ok(bare, 201), ok(APPLICATION, 201)],
+            "GET /app2/communication": httpx.Response(500),
+            "DELETE /app2": httpx.Response(204),
+        }
+    )
+
+    async with signed_in(server) as (session, _):
+        with pytest.raises(AnswerLost):
+            await session.run()
+        with pytest.raises(ProviderError, match="no application"):
+            await session.execute(DIAL)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    assert server.sent().count("DELETE /app2") == 1
+    assert server.sent()[-1] == "DELETE /app"
 
 
 async def test_an_expired_application_is_not_made_again():
