@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from typing import Any
 
 import anyio
 import pytest
@@ -19,6 +20,7 @@ from telco_bridge import (
     ChannelFailed,
     ConfigError,
     GapDetected,
+    Modality,
     NotAnswered,
     NotPossibleNow,
     OutcomeUnknown,
@@ -429,3 +431,46 @@ async def test_nothing_of_this_is_logged_as_an_error(
         await call.hangup()
 
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"to": None}, TypeError),
+        ({"to": 5}, TypeError),
+        ({"to": TO, "caller_id": 5}, TypeError),
+        ({"to": TO, "intent": 5}, TypeError),
+        ({"to": TO, "ring_timeout": "5"}, TypeError),
+        ({"to": TO, "ring_timeout": True}, TypeError),
+        ({"to": TO, "modalities": ["smell"]}, ValueError),
+        ({"to": ""}, Refused),
+        ({"to": f"{TO}\n"}, Refused),
+        ({"to": "+1" + "5" * 5000}, Refused),
+    ],
+)
+async def test_a_bad_argument_of_a_dial_is_told_to_the_caller_and_nothing_is_sent(
+    bridge: Bridge, script: Script, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error) as told:
+        await bridge.dial(**arguments)
+
+    assert len(str(told.value)) < 300
+    assert script.sent == []
+    assert bridge.calls == ()
+
+
+@pytest.mark.parametrize("modality", [None, 5, "AUDIO", [Modality.AUDIO], Modality.UNKNOWN])
+async def test_a_modality_that_is_none_is_not_stopped_in_silence(call: Call, modality: Any) -> None:
+    with pytest.raises(ValueError, match="there are audio, messaging, screen, video"):
+        await call.stop(modality)
+    with pytest.raises(ValueError, match="is no modality"):
+        await call.start(modality)
+
+
+async def test_calls_that_cannot_be_listed_because_nobody_is_there_are_unreachable(
+    bridge: Bridge, script: Script
+) -> None:
+    script.listing = NotSent("no route")
+
+    with pytest.raises(Unreachable, match="recover: scripted cannot be reached"):
+        await bridge.recover()
