@@ -303,6 +303,7 @@ class Bridge:
         from anyio.from_thread import BlockingPortal
 
         application = self.asgi
+        server: Server | None = None
         if listen is not None:
             from .serving import Server
 
@@ -313,13 +314,15 @@ class Bridge:
             except OSError as failure:
                 where = f"{self._settings.source}: {self._settings.prefix}web.listen"
                 raise ConfigError(f"{where}: cannot listen on {listen}: {failure.strerror}") from failure
-            stack.push_async_callback(_stop_server, server)
             if public_url is None and host in ("127.0.0.1", "localhost", "[::1]"):
                 public_url = server.url
         application.public_url = public_url
         self._host.public_url = public_url
-        # Last, because its task group would wrap the errors above.
+        # Entered after what may fail, because its task group would wrap the errors above; left last, so that a request
+        # which is on its way from the server's thread finds it open.
         portal = await stack.enter_async_context(BlockingPortal())
+        if server is not None:
+            stack.push_async_callback(_stop_server, server)
         stack.push_async_callback(portal.stop, cancel_remaining=True)
         application.open(self._receive, portal)
         stack.callback(application.close)

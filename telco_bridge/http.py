@@ -17,7 +17,7 @@ import httpx
 from .errors import AuthenticationFailed, ProviderError, RateLimited, Refused
 from .provider import AnswerLost, NotSent
 
-__all__ = ["MAX_BODY", "ForeignOrigin", "open_client", "origin", "refusal", "retry_after", "send"]
+__all__ = ["MAX_BODY", "ForeignOrigin", "SpreadTransport", "open_client", "origin", "refusal", "retry_after", "send"]
 
 MAX_BODY = 8 * 1024 * 1024
 """The largest answer that is read, in bytes."""
@@ -36,7 +36,7 @@ def origin(url: httpx.URL | str) -> str:
     return f"{parsed.scheme}://{parsed.host}:{port}"
 
 
-class _SpreadTransport(httpx.AsyncBaseTransport):
+class SpreadTransport(httpx.AsyncBaseTransport):
     """Sends each request through the least busy of several small pools."""
 
     def __init__(self, pools: int = 8, per_pool: int = 8) -> None:
@@ -89,7 +89,7 @@ async def open_client(
 
     `transport` replaces the connections themselves, for tests.
     """
-    guarded = _OneOriginTransport(transport if transport is not None else _SpreadTransport(), origins)
+    guarded = _OneOriginTransport(transport if transport is not None else SpreadTransport(), origins)
     async with httpx.AsyncClient(
         auth=auth, timeout=timeout, transport=guarded, follow_redirects=False, trust_env=False
     ) as client:

@@ -120,10 +120,12 @@ class Server:
             return
         self._ready.set()
         await self._stop.wait()
-        if self._stopped is not None:
-            await self._stopped()
-        server.should_exit = True
-        await serving
+        try:
+            if self._stopped is not None:
+                await self._stopped()
+        finally:
+            server.should_exit = True
+            await serving
         # A connection accepted while the server was closing needs a turn of the loop, or two, to be closed as well.
         for _ in range(3):
             await asyncio.sleep(0)

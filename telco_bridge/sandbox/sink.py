@@ -7,6 +7,7 @@ import hmac
 import json
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, cast
 
 __all__ = ["SinkConnection", "StreamSink"]
@@ -54,7 +55,9 @@ class SinkConnection:
         if not self.closed:
             if message["type"] == "websocket.close":
                 self.ended(None)
-            await self._send(message)
+            # The far side may be gone already, and then there is nobody to tell.
+            with suppress(OSError):
+                await self._send(message)
 
     def received(self, message: Mapping[str, object]) -> None:
         with self._sink.changed:

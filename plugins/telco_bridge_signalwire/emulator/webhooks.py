@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit
 
 import httpx
 
+from telco_bridge.http import SpreadTransport
+
 __all__ = [
     "SIGNATURE",
     "Courier",
@@ -82,7 +84,10 @@ class Courier:
 
     def __init__(self, signing_key: str) -> None:
         self._key = signing_key
-        self._client = httpx.AsyncClient(follow_redirects=True, max_redirects=3, trust_env=False)
+        # One pool of connections is slow where hundreds of callbacks are under way at once.
+        self._client = httpx.AsyncClient(
+            transport=SpreadTransport(), follow_redirects=True, max_redirects=3, trust_env=False
+        )
 
     async def aclose(self) -> None:
         await self._client.aclose()
