@@ -3,7 +3,7 @@ BIN := .venv/bin
 PURE := telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/modalities.py,plugins/*/reasons.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit promises format docs coverage benchmark clean
+.PHONY: help demo test lint types unit promises format docs certificates coverage benchmark clean
 
 help:           ## show these words
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -34,6 +34,10 @@ format: .venv/ready    ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 docs: .venv/ready    ## write the generated parts of the documentation anew
+	$(BIN)/python docs/tables.py README.md
+
+certificates: .venv/ready    ## run the conformance kit on every provider, and write what it proves
+	$(BIN)/pytest -q -n auto tests/contract --certificate=docs/certificates
 	$(BIN)/python docs/tables.py README.md
 
 coverage: .venv/ready    ## which lines no test reaches

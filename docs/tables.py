@@ -5,6 +5,7 @@ With `--check` nothing is written, and a table that is out of date is an error.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SIGNS = {
     SupportLevel.NOT_IMPLEMENTED: "not yet",
     SupportLevel.UNKNOWN: "?",
 }
+CERTIFICATES = Path(__file__).parent / "certificates"
 PROVIDERS = ("simulator", "ucwa", "signalwire")
 
 
@@ -39,7 +41,19 @@ def error_tree() -> str:
     return "```text\n" + "\n".join(line.removeprefix("    ") for line in tree.strip("\n").splitlines()) + "\n```"
 
 
-TABLES = {"support": support, "errors": error_tree}
+def certificates() -> str:
+    """What the kit has proved, one line for each certificate."""
+    lines = ["| | levels | promises kept | not applicable |", "|---|---|---|---|"]
+    for path in sorted(CERTIFICATES.glob("*.json")):
+        certificate = json.loads(path.read_text())
+        outcomes = [promise["outcome"] for promise in certificate["promises"]]
+        link = f"[`{certificate['title']}`](docs/certificates/{path.stem}.md)"
+        counts = f"{outcomes.count('kept')} | {outcomes.count('not applicable')}"
+        lines.append(f"| {link} | {', '.join(certificate['levels'])} | {counts} |")
+    return "\n".join(lines)
+
+
+TABLES = {"support": support, "errors": error_tree, "certificates": certificates}
 
 
 def renewed(text: str) -> str:

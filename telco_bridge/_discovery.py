@@ -6,13 +6,14 @@ import importlib.util
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args, get_origin
 
+from .capabilities import Capability, Support, SupportLevel
 from .errors import PluginConflict, PluginContractError, PluginLoadError, PluginNotFound
-from .provider import CONTRACT, ProviderPlugin
+from .provider import CONTRACT, ProviderPlugin, ReasonRow
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -23,6 +24,10 @@ _log = logging.getLogger("telco_bridge")
 
 GROUP = "telco_bridge"
 """The entry-point group. An entry's name is the provider's name, its value a module with the hook."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SECRETS = frozenset({"password", "passphrase", "passwd", "secret", "token", "credential", "credentials"})
+_SECRET_KEYS = frozenset({"api", "signing", "private", "secret", "access", "auth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +74,130 @@ def load(name: str, *, path: Iterable[str] | None = None) -> ProviderPlugin[Base
 
 
 def check(plugin: object, *, name: str | None, origin: str) -> ProviderPlugin[BaseModel]:
-    """Return the plugin if it keeps the contract as far as a look tells; raise `PluginContractError` if not."""
+    """Return the plugin if it keeps the contract as far as a look tells.
+
+    Raises `PluginContractError` with everything that is wrong, and how to mend it.
+    """
     if not isinstance(plugin, ProviderPlugin):
         what = f"{origin} is" if name is None else f"{origin}: telco_bridge_provider() returned"
         raise PluginContractError(f"{what} a {type(plugin).__name__}, not a ProviderPlugin")
     provider = cast("ProviderPlugin[BaseModel]", plugin)
-    if name is not None and provider.name != name:
-        raise PluginContractError(f"{origin} calls itself {provider.name!r}; its entry point must have that name")
     if provider.contract != CONTRACT:
+        # What another contract asks for is not known here, so the rest is not looked at.
         raise PluginContractError(
             f"{origin} keeps contract {provider.contract}; this telco_bridge keeps contract {CONTRACT}. "
             "Install a version of the plugin made for it."
         )
+    problems = [*_problems_of_name(provider.name, name), *_problems(provider)]
+    if problems:
+        raise PluginContractError(f"{origin} {'; '.join(problems)}")
     return provider
+
+
+def _problems_of_name(own: object, entry: str | None) -> Iterator[str]:
+    if not isinstance(own, str) or _NAME.fullmatch(own) is None:
+        yield f"has the name {own!r}: write a word of letters, digits, - and _, which fits into TOML and URLs"
+    elif entry is not None and own != entry:
+        yield f"calls itself {own!r}; its entry point must have that name"
+
+
+def _problems(plugin: ProviderPlugin[BaseModel]) -> Iterator[str]:
+    """Look at every field, as at values of an unknown type: nobody has checked the author's code."""
+    yield from _problems_of_settings(plugin.config_model)
+    yield from _problems_of_support(plugin.support)
+    for field in ("explain", "possible", "connect"):
+        value: object = getattr(plugin, field)
+        if not callable(value):
+            yield f"has {_a(value)} as {field}: give a function"
+    emulator: object = plugin.emulator
+    if emulator is not None and not callable(emulator):
+        yield f"has {_a(emulator)} as emulator: give a function that takes an Exchange, or None"
+    yield from _problems_of_reasons(plugin.reasons)
+
+
+def _problems_of_support(support: object) -> Iterator[str]:
+    if not isinstance(support, Mapping):
+        yield f"has {_a(support)} as support: give a mapping of Capability to Support"
+        return
+    for key, value in cast("Mapping[object, object]", support).items():
+        if not isinstance(key, Capability):
+            yield f"supports {key!r}, which is no Capability: write Capability.DIAL and the like"
+        elif not isinstance(value, Support):
+            yield f"has {_a(value)} as its support of {key}: write Support(SupportLevel.FULL) and the like"
+        elif not isinstance(cast("object", value.level), SupportLevel):
+            yield f"supports {key} at the level {value.level!r}: write SupportLevel.FULL and the like"
+
+
+def _problems_of_reasons(reasons: object) -> Iterator[str]:
+    if not isinstance(reasons, Sequence) or isinstance(reasons, str):
+        yield f"has {_a(reasons)} as reasons: give a tuple of ReasonRow"
+        return
+    others = [row for row in cast("Sequence[object]", reasons) if not isinstance(row, ReasonRow)]
+    if others:
+        yield f"has {_a(others[0])} among its reasons: give ReasonRows only"
+
+
+# Settings
+
+
+def _problems_of_settings(model: object) -> Iterator[str]:
+    from pydantic import BaseModel
+
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        what = f"the class {model.__name__}" if isinstance(model, type) else _a(model)
+        yield f"has {what} as config_model: give a class derived from pydantic.BaseModel"
+        return
+    if model.model_config.get("extra") != "forbid":
+        yield (
+            f"takes settings that it does not know, in silence: "
+            f'give {model.__name__} a model_config = ConfigDict(extra="forbid")'
+        )
+    for path in _open_secrets(model, "", frozenset()):
+        yield (
+            f"keeps the setting {path} as a plain str, and its name says that it is a secret, which logs and errors "
+            "would show: make it a pydantic.SecretStr, or give it another name if it is none"
+        )
+
+
+def _open_secrets(model: type[BaseModel], prefix: str, seen: frozenset[type[BaseModel]]) -> Iterator[str]:
+    """The paths of all settings, nested ones too, that are secrets by their name and text by their type."""
+    from pydantic import BaseModel
+
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        types = set(_leaves(field.annotation))
+        if str in types and (_says_secret(name) or _says_secret(field.alias or "")):
+            yield path
+        for inner in types:
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in seen:
+                yield from _open_secrets(inner, f"{path}.", seen | {model, inner})
+
+
+def _leaves(annotation: object) -> Iterator[object]:
+    """The types of which a value may consist. The keys of a mapping are names, not values."""
+    supertype: object = getattr(annotation, "__supertype__", None)
+    inner: tuple[object, ...] = (supertype,) if supertype is not None else get_args(annotation)
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return
+    if origin is Annotated or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        inner = inner[:1] if origin is Annotated else inner[1:]
+    if not inner:
+        yield annotation
+    for part in inner:
+        yield from _leaves(part)
+
+
+def _says_secret(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_").split("_")
+    return words[-1] in _SECRETS or (words[-1] == "key" and len(words) > 1 and words[-2] in _SECRET_KEYS)
+
+
+def _a(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+# Installed distributions
 
 
 def _shake_hands(module: object, name: str, origin: str) -> ProviderPlugin[BaseModel]:

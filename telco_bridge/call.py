@@ -16,12 +16,14 @@ from .commands import (
     Command,
     HangUp,
     Hold,
+    Mute,
     Redirect,
     Reject,
     Resume,
     SendDigits,
     StartMedia,
     StopMedia,
+    Unmute,
     new_id,
 )
 from .dispatch import Dispatch
@@ -426,6 +428,14 @@ class Call:
     async def resume(self) -> None:
         """Take the far end back from hold; return when it is back."""
         await self._perform(Resume(id=new_id(), call=self.id, ref=self.native_id))
+
+    async def mute(self) -> None:
+        """Let the far end hear nothing of this side; return when it is so. Muting what is muted sends nothing."""
+        await self._perform(Mute(id=new_id(), call=self.id, ref=self.native_id))
+
+    async def unmute(self) -> None:
+        """Let the far end hear this side again; return when it does."""
+        await self._perform(Unmute(id=new_id(), call=self.id, ref=self.native_id))
 
     async def send_digits(self, digits: str) -> None:
         """Send DTMF digits; return when the provider has accepted them. That they were heard is not guaranteed."""

@@ -32,7 +32,12 @@ class Capability(StrEnum):
     """The reason of a stop travels to the provider."""
     HOLD = "hold"
     RESUME = "resume"
+    MUTE = "mute"
+    """The far end no longer hears this side, and the call goes on."""
+    UNMUTE = "unmute"
     SEND_DIGITS = "send_digits"
+    HEAR_DIGITS = "hear_digits"
+    """Keys that the far end presses are told."""
     LIST_CALLS = "list_calls"
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Dial",
     "HangUp",
     "Hold",
+    "Mute",
     "Redirect",
     "Reject",
     "Resume",
@@ -27,6 +28,7 @@ __all__ = [
     "StartMedia",
     "StopMedia",
     "StreamTarget",
+    "Unmute",
     "new_id",
     "stop_capability",
 ]
@@ -230,6 +232,26 @@ class Resume(Command):
     @property
     def needs(self) -> frozenset[Capability]:
         return frozenset({Capability.RESUME})
+
+
+class Mute(Command):
+    """Let the far end hear nothing of this side."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.MUTE})
+
+
+class Unmute(Command):
+    """Let the far end hear this side again."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.UNMUTE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

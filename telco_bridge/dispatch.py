@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -17,12 +17,14 @@ from .commands import (
     Dial,
     HangUp,
     Hold,
+    Mute,
     Redirect,
     Reject,
     Resume,
     SendDigits,
     StartMedia,
     StopMedia,
+    Unmute,
     new_id,
     stop_capability,
 )
@@ -57,7 +59,7 @@ __all__ = ["Dispatch"]
 _log = logging.getLogger("telco_bridge")
 
 _ATTEMPTS = 3
-_REPEATABLE = (HangUp, StopMedia, Hold, Resume)
+_REPEATABLE = (HangUp, StopMedia, Hold, Resume, Mute, Unmute)
 """What may be sent again after a lost answer, because doing it twice is doing it once."""
 _ENDS = (HangUp, Reject, Redirect, StopMedia)
 """What may be too late because it is already true, although the provider cannot show it yet."""
@@ -149,7 +151,7 @@ class Dispatch:
         )
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self._session.execute(command)
+                await self._execute(command)
             except TooLate:
                 return
             except Exception as error:  # noqa: BLE001
@@ -270,7 +272,7 @@ class Dispatch:
         command = flight.command
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self._session.execute(command)
+                await self._execute(command)
             except NotSent as error:
                 if attempt == _ATTEMPTS:
                     raise Unreachable(
@@ -295,6 +297,16 @@ class Dispatch:
             if isinstance(command, Dial) and not flight.waiters:
                 raise NotPossibleNow("Dial: it was cancelled before anything was sent")
         raise AssertionError("the last attempt returns or raises")
+
+    async def _execute(self, command: Command) -> None:
+        # Plugins may be untyped: one that returns its report, instead of reporting it, would look deaf.
+        execute = cast("Callable[[Command], Awaitable[object]]", self._session.execute)
+        answer = await execute(command)
+        if answer is not None:
+            raise PluginContractError(
+                f"{command.name}: execute() of {self._plugin.name} returned a {type(answer).__name__}; "
+                "give facts to host.report() and return nothing"
+            )
 
     async def _await_fact(self, record: CallRecord, flight: Flight, doubt: ProviderError | None) -> None:
         """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline."""

@@ -32,6 +32,7 @@ from .commands import (
     Dial,
     HangUp,
     Hold,
+    Mute,
     Redirect,
     Reject,
     Resume,
@@ -39,6 +40,7 @@ from .commands import (
     StartMedia,
     StopMedia,
     StreamTarget,
+    Unmute,
 )
 from .errors import AuthenticationFailed, ConfigError, ProviderError, RateLimited, Refused, Unreachable, Unsupported
 from .media import MediaDirection, Modality, StreamId, StreamState, Transport
@@ -101,6 +103,7 @@ __all__ = [
     "Invitation",
     "MediaDirection",
     "Modality",
+    "Mute",
     "NotSent",
     "Notice",
     "Origin",
@@ -132,6 +135,7 @@ __all__ = [
     "TerminationReason",
     "TooLate",
     "Transport",
+    "Unmute",
     "Unreachable",
     "Unsupported",
     "WebRequest",
@@ -269,13 +273,20 @@ class Connect(Protocol[C_contra]):
 
 @dataclass(frozen=True, slots=True)
 class ReasonRow:
-    """One line of a plugin's reason tables, for documentation and comparison."""
+    """One line of a plugin's reason tables, for documentation and comparison.
+
+    `outbound` rows are what the provider can be told, all others what it tells. `lossy` says that the native word and
+    the neutral one do not mean quite the same. `cause` is what the plugin's decoder makes of the provider's words: for
+    an outbound call in its set-up, of which nothing was asked, `explain` turns it into `neutral`. Only outbound rows
+    have none.
+    """
 
     dialect: str
     native: str
     neutral: TerminationReason
     outbound: bool = False
     lossy: bool = False
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -15,7 +15,7 @@ from .clock import Clock, happens_by
 from .errors import PluginContractError, ProviderError, TelcoBridgeError, Unsupported
 from .events import ChannelFailed, GapDetected
 from .provider import CallList, Gone, Host, ProviderSession
-from .reports import CallState
+from .reports import CallReport, CallState
 from .switchboard import CallRecord, Switchboard
 from .termination import Confidence, EndedBy, Termination, TerminationReason
 
@@ -143,6 +143,10 @@ class Reconciliation:
             # Plugins are foreign code; one that breaks on an answer must not end the watch over every other call.
             _log.exception("%s broke on reading call %s", self._switchboard.provider, record.id)
             return False
+        wrong = _wrong_answer(answer)
+        if wrong is not None:
+            _log.error("%s: read() of call %s %s; it counts as failed", self._switchboard.provider, record.id, wrong)
+            return False
         record.last_read = self._clock.now()
         if isinstance(answer, Gone):
             if ref != record.view.ref:
@@ -171,7 +175,7 @@ class Reconciliation:
             return None
         await self._within_budget()
         try:
-            return await self._session.list_calls()
+            listed = await self._session.list_calls()
         except Unsupported:
             self._can_list = False
             return None
@@ -182,6 +186,10 @@ class Reconciliation:
             raise PluginContractError(
                 f"{self._switchboard.provider} broke on listing calls: {type(error).__name__}: {error}"
             ) from error
+        wrong = _wrong_list(listed)
+        if wrong is not None:
+            raise PluginContractError(f"{self._switchboard.provider}: list_calls() {wrong}")
+        return listed
 
     async def _within_budget(self, *, urgent: bool = False) -> None:
         now = self._clock.now()
@@ -255,3 +263,19 @@ class Reconciliation:
                 gap = GapDetected(why="the provider could not be read", since=self._failing_since)
                 self._switchboard.publish(gap)
             self._failures = 0
+
+
+def _wrong_answer(answer: object) -> str | None:
+    if isinstance(answer, CallReport | Gone):
+        return None
+    return f"returned a {type(answer).__name__}, not a CallReport or Gone"
+
+
+def _wrong_list(listed: object) -> str | None:
+    if not isinstance(listed, CallList):
+        return f"returned a {type(listed).__name__}, not a CallList"
+    reports = cast("object", listed.reports)
+    if not isinstance(reports, Sequence):
+        return f"returned a CallList of a {type(reports).__name__}, not of a tuple"
+    others = [report for report in cast("Sequence[object]", reports) if not isinstance(report, CallReport)]
+    return f"listed a {type(others[0]).__name__}, not only CallReports" if others else None

@@ -118,11 +118,18 @@ class StreamReport:
     observable: bool = True
 
 
+_NAMELESS = (
+    "{} does not say which call it is about: set `ref` to the provider's identity of the call, or `command_id` to the "
+    "`id` of the command that caused it; where the wire names neither, report nothing"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReport:
     """Everything one report says about one call; None says nothing and changes nothing.
 
-    At least one of `ref` (the provider's identity) and `command_id` (the command that caused it) is set. `as_of` is the
+    At least one of `ref` (the provider's identity) and `command_id` (the command that caused it) is set; without both
+    it cannot be made (`ValueError`), because nobody could tell which call it is about. `as_of` is the
     time from which it was true, on the host's clock: for reads and answers when they were sent, for pushes when they
     arrived or the provider's order, for replays the start of the gap. `answered` is evidence that the far end did, or
     did not, answer. `streams_complete` says that a stream not mentioned is gone. `offered` holds provider words (links)
@@ -149,6 +156,10 @@ class CallReport:
     remote_sdp: str | None = None
     native: Mapping[str, object] | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        if not self.ref and not self.command_id:
+            raise ValueError(_NAMELESS.format(type(self).__name__))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -161,28 +172,43 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitHeard(Notice):
-    """The far end pressed a key."""
+    """The far end pressed a key. Made only with `ref` or `command_id` (`ValueError`)."""
 
     digit: str
+
+    def __post_init__(self) -> None:
+        if not self.ref and not self.command_id:
+            raise ValueError(_NAMELESS.format(type(self).__name__))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteOffer(Notice):
-    """The far end proposes other media."""
+    """The far end proposes other media. Made only with `ref` or `command_id` (`ValueError`)."""
 
     sdp: str
+
+    def __post_init__(self) -> None:
+        if not self.ref and not self.command_id:
+            raise ValueError(_NAMELESS.format(type(self).__name__))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFailed(Notice):
-    """A command that had been accepted failed afterwards. `command_id` names it."""
+    """A command that had been accepted failed afterwards. `command_id` names it (`ValueError` where it does not)."""
 
     cause: Cause
+
+    def __post_init__(self) -> None:
+        if not self.command_id:
+            raise ValueError(
+                "CommandFailed does not say which command failed: set `command_id` to the `id` of the command that "
+                "`execute` was given"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap(Notice):
-    """Events may have been missed between `since` and `as_of`; `why` is the evidence."""
+    """Events may have been missed between `since` and `as_of`; `why` is the evidence. It names no call."""
 
     since: float
     why: str

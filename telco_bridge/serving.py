@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -124,8 +125,18 @@ class Server:
             if self._stopped is not None:
                 await self._stopped()
         finally:
+            # Python leaves a connection open for ever that is accepted in the moment in which its server closes. So no
+            # more are accepted from here on, and those that were get the turns of the loop that they need to arrive.
+            with suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_reader(listener)
+            await _turns()
             server.should_exit = True
             await serving
-        # A connection accepted while the server was closing needs a turn of the loop, or two, to be closed as well.
-        for _ in range(3):
-            await asyncio.sleep(0)
+        # What has been closed last is gone after as many.
+        await _turns()
+
+
+async def _turns() -> None:
+    """Let what is under way in the loop get where it is going."""
+    for _ in range(3):
+        await asyncio.sleep(0)

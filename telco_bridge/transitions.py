@@ -19,11 +19,13 @@ from .commands import (
     Dial,
     HangUp,
     Hold,
+    Mute,
     Redirect,
     Reject,
     Resume,
     StartMedia,
     StopMedia,
+    Unmute,
 )
 from .events import (
     CallConnected,
@@ -110,6 +112,10 @@ def fulfilled(command: Command, view: CallView) -> bool:
             return view.held is True and view.state is not CallState.ENDED
         case Resume():
             return view.held is False and view.state is not CallState.ENDED
+        case Mute():
+            return view.muted is True and view.state is not CallState.ENDED
+        case Unmute():
+            return view.muted is False and view.state is not CallState.ENDED
         case _:
             return False
 

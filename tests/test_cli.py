@@ -102,7 +102,9 @@ def test_an_unknown_provider_is_one_clear_line_on_standard_error() -> None:
     assert error.startswith("telco-bridge: no provider 'nope' is installed; installed are: ")
 
 
-@pytest.mark.parametrize("command", [("sandbox", "nope"), ("demo", "--provider", "nope")])
+@pytest.mark.parametrize(
+    "command", [("sandbox", "nope"), ("demo", "--provider", "nope"), ("diff", "nope", "ucwa"), ("diff", "ucwa", "nope")]
+)
 def test_every_command_refuses_an_unknown_provider_alike(command: tuple[str, ...]) -> None:
     code, _, error = run(*command)
 
@@ -130,10 +132,53 @@ def test_the_abilities_of_a_provider_tell_level_and_note() -> None:
     assert re.search(r"^ +start video +✕ cannot ", page, re.MULTILINE)
 
 
+def test_two_providers_are_compared_in_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+    code, page, error = run("diff", "ucwa", "signalwire")
+
+    assert (code, error) == (0, "")
+    assert page.split()[:5] == ["moving", "from", "ucwa", "to", "signalwire"]
+    assert re.search(r"^ +hold +yes +not yet +lost", page, re.MULTILINE)
+    assert re.search(r"^ +do not disturb +ErrorSubcode: DoNotDisturb +– +lost", page, re.MULTILINE)
+    assert "\x1b" not in page
+
+
+def test_a_comparison_as_markdown_is_all_that_standard_output_gets() -> None:
+    code, page, error = run("diff", "signalwire", "ucwa", "--markdown")
+
+    assert (code, error) == (0, "")
+    assert page.startswith("# Moving from `signalwire` to `ucwa`\n\n| after moving | abilities |")
+    assert page.endswith(" |\n")
+    assert re.search(r"^\| hold \| not yet \| .+ \| yes \| .+ \| gained \|$", page, re.MULTILINE)
+
+
+def test_a_provider_is_not_compared_with_itself() -> None:
+    code, output, error = run("diff", "ucwa", "ucwa")
+
+    assert (code, output) == (2, "")
+    assert error == "telco-bridge: 'ucwa' was named twice: name two providers; `telco-bridge providers` lists them\n"
+
+
+def test_a_broken_plugin_is_one_clear_line_instead_of_a_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "acme-phones", "3.1", "acme", "acme_phones_that_is_not_there.plugin")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    code, output, error = run("diff", "acme", "ucwa")
+
+    assert (code, output) == (2, "")
+    assert error.startswith(
+        "telco-bridge: provider 'acme' of acme-phones 3.1 cannot be imported: ModuleNotFoundError: "
+    )
+    assert error.count("\n") == 1
+
+
 def test_without_a_command_the_commands_are_shown() -> None:
     _, output, error = run()
 
-    assert {"providers", "sandbox", "demo"} <= set((output + error).split())
+    assert {"providers", "sandbox", "demo", "diff"} <= set((output + error).split())
 
 
 def test_the_module_runs_like_the_command() -> None:

@@ -36,6 +36,7 @@ LAYERS = (
     ("bridge",),
     ("web", "serving"),
     ("sandbox",),
+    ("testing",),
     ("cli",),
 )
 """Bottom to top: a module imports from lower layers, or from its own."""
@@ -144,7 +145,14 @@ def test_loading_a_plugin_loads_no_http(name: str) -> None:
     assert loaded.strip() == "False"
 
 
-PUBLIC = ("telco_bridge", "telco_bridge.provider", "telco_bridge.sandbox", "telco_bridge.http", "telco_bridge.errors")
+PUBLIC = (
+    "telco_bridge",
+    "telco_bridge.provider",
+    "telco_bridge.sandbox",
+    "telco_bridge.testing",
+    "telco_bridge.http",
+    "telco_bridge.errors",
+)
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -9,6 +9,7 @@ from telco_bridge.commands import (
     Dial,
     HangUp,
     Hold,
+    Mute,
     Redirect,
     Reject,
     Resume,
@@ -16,6 +17,7 @@ from telco_bridge.commands import (
     StartMedia,
     StopMedia,
     StreamTarget,
+    Unmute,
 )
 from telco_bridge.events import (
     CallConnected,
@@ -61,7 +63,7 @@ def explain(cause, view):
 
 
 def report(as_of, *streams, source=Source.PUSH, **said):
-    return CallReport(source=source, as_of=as_of, streams=streams, **said)
+    return CallReport(**({"source": source, "as_of": as_of, "ref": "ref", "streams": streams} | said))
 
 
 def audio(state=None, **said):
@@ -320,7 +322,7 @@ def test_a_call_that_continues_elsewhere_has_moved_once():
     "move",
     [
         report(2, ref="new", origin=Continues("another")),
-        report(2, origin=Continues("old")),
+        report(2, ref=None, command_id="dial", origin=Continues("old")),
         report(2, ref="old", origin=Continues("old")),
     ],
 )
@@ -915,6 +917,8 @@ RINGING = after(report(1, state=CallState.RINGING))
 TALKING = after(report(1, audio(ACTIVE), state=CallState.CONNECTED))
 HELD = after(report(2, held=True), view=TALKING)
 RESUMED = after(report(3, held=False), view=HELD)
+MUTED = after(report(2, muted=True), view=TALKING)
+UNMUTED = after(report(3, muted=False), view=MUTED)
 WAITING = after(report(4, state=CallState.ENDED), view=HELD)
 DONE = after(report(4, state=CallState.ENDED, cause=BYE), view=RESUMED)
 MISSED = after(report(4, state=CallState.ENDED, cause=BUSY), view=RINGING)
@@ -925,23 +929,29 @@ VIEWS = {
     "talking": TALKING,
     "held": HELD,
     "resumed": RESUMED,
+    "muted": MUTED,
+    "unmuted": UNMUTED,
     "waiting": WAITING,
     "done": DONE,
     "missed": MISSED,
 }
 PHONE = StreamTarget(StreamId("phone", 1), Modality.AUDIO, Transport.UNKNOWN)
+FLOWING = "talking held resumed muted unmuted"
+OVER = "waiting done missed"
 COMMANDS = [
-    (Dial(id="call", call="call", to="+1"), "named ringing talking held resumed waiting done missed", ""),
-    (Answer(id="x", call="call"), "talking held resumed waiting done", "missed"),
-    (Reject(id="x", call="call"), "waiting done missed", ""),
-    (Redirect(id="x", call="call", to="+1"), "waiting done missed", ""),
-    (hang_up(), "waiting done missed", ""),
+    (Dial(id="call", call="call", to="+1"), "named ringing talking held resumed muted unmuted waiting done missed", ""),
+    (Answer(id="x", call="call"), "talking held resumed muted unmuted waiting done", "missed"),
+    (Reject(id="x", call="call"), OVER, ""),
+    (Redirect(id="x", call="call", to="+1"), OVER, ""),
+    (hang_up(), OVER, ""),
     (stop(PHONE), "new named ringing waiting done missed", ""),
-    (StartMedia(id="x", call="call", modality=Modality.AUDIO), "talking held resumed", "waiting done missed"),
-    (StartMedia(id="x", call="call", modality=Modality.VIDEO), "", "waiting done missed"),
-    (Hold(id="x", call="call"), "held", "waiting done missed"),
-    (Resume(id="x", call="call"), "resumed", "waiting done missed"),
-    (SendDigits(id="x", call="call", digits="1"), "", "waiting done missed"),
+    (StartMedia(id="x", call="call", modality=Modality.AUDIO), FLOWING, OVER),
+    (StartMedia(id="x", call="call", modality=Modality.VIDEO), "", OVER),
+    (Hold(id="x", call="call"), "held", OVER),
+    (Resume(id="x", call="call"), "resumed", OVER),
+    (Mute(id="x", call="call"), "muted", OVER),
+    (Unmute(id="x", call="call"), "unmuted", OVER),
+    (SendDigits(id="x", call="call", digits="1"), "", OVER),
 ]
 
 

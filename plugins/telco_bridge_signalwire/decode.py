@@ -168,7 +168,12 @@ def ended_stream(sid: str, *, ref: str, as_of: float) -> CallReport:
 def decode_stream_event(
     callback: StreamCallback, *, as_of: float, call_id: str | None, command_id: str | None
 ) -> CallReport:
-    """Return what a stream callback says. The tokens are those that our own URL carried."""
+    """Return what a stream callback says. The tokens are those that our own URL carried.
+
+    Raises `Unreadable` where neither the callback nor `call_id` says which call it is about.
+    """
+    if not callback.call_sid and not call_id:
+        raise Unreadable("neither CallSid nor our own token says which call it is about")
     state = _STREAM_STATES.get(callback.event, StreamState.UNKNOWN)
     cause = None
     if state is StreamState.ENDED:

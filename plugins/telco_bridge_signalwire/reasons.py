@@ -7,7 +7,7 @@ The Compatibility API has no field for the reason of an end. There is a status, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from telco_bridge.provider import (
@@ -89,10 +89,12 @@ _STREAM = {
     "connection_refused": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
     "connection_refused_timeout_or_ssl_error": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
     "general_error": _Meaning(_R.PROVIDER_ERROR, _B.PROVIDER),
-    "duplicated stream id": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
-    "duplicated stream name": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "Duplicated stream ID": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
+    "Duplicated stream name": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
 }
-"""What a stream's event or error says, in lower case."""
+"""What a stream's event or error says, in SignalWire's spelling."""
+
+_STREAM_BY_WORD = {word.lower(): meaning for word, meaning in _STREAM.items()}
 
 
 def explain(cause: Cause, view: CallView) -> Termination:
@@ -111,7 +113,7 @@ def explain(cause: Cause, view: CallView) -> Termination:
 
 
 def _of_stream(cause: Cause) -> _Meaning:
-    return _STREAM.get((cause.code or "").lower(), _UNKNOWN)
+    return _STREAM_BY_WORD.get((cause.code or "").lower(), _UNKNOWN)
 
 
 def _of_call(cause: Cause, view: CallView) -> _Meaning:
@@ -184,19 +186,26 @@ def _native(cause: Cause) -> str | None:
     return " / ".join(" ".join(part.split()) for part in parts if part) or None
 
 
-def _rows() -> Sequence[ReasonRow]:
-    rows = [ReasonRow(CALL, status, meaning.reason) for status, meaning in _STATUS.items()]
-    rows += [ReasonRow(CALL, f"{status} / SIP 603", _R.REJECTED) for status in ("busy", "no-answer")]
-    rows += [
-        ReasonRow(CALL, f"failed / SIP {sip}", meaning.reason, lossy=_shared(meaning.reason))
-        for sip, meaning in _FAILED.items()
-    ]
-    rows.append(ReasonRow(CALL, "failed / SIP 5xx", _SERVER_FAILURE.reason, lossy=True))
-    rows += [
-        ReasonRow(STREAM, event, meaning.reason, lossy=meaning.reason is _R.MEDIA_SETUP)
-        for event, meaning in _STREAM.items()
-    ]
-    return tuple(rows)
+def _rows() -> Iterator[ReasonRow]:
+    for status, meaning in _STATUS.items():
+        yield _call_row(status, None, meaning)
+    for status in ("busy", "no-answer"):
+        yield _call_row(status, 603, _FAILED[603])
+    for sip, meaning in _FAILED.items():
+        yield _call_row("failed", sip, meaning, lossy=_shared(meaning.reason))
+    yield _call_row("failed", 500, _SERVER_FAILURE, words="5xx", lossy=True)
+    for word, meaning in _STREAM.items():
+        # Errors come with the event of their own.
+        event = word if word.startswith("stream-") else "stream-error"
+        cause = Cause(dialect=STREAM, code=word, detail={"StreamEvent": event})
+        yield ReasonRow(STREAM, word, meaning.reason, lossy=meaning.reason is _R.MEDIA_SETUP, cause=cause)
+
+
+def _call_row(
+    status: str, sip: int | None, meaning: _Meaning, *, words: str | None = None, lossy: bool = False
+) -> ReasonRow:
+    native = status if sip is None else f"{status} / SIP {words or sip}"
+    return ReasonRow(CALL, native, meaning.reason, lossy=lossy, cause=Cause(dialect=CALL, code=status, sip=sip))
 
 
 def _shared(reason: TerminationReason) -> bool:
@@ -204,5 +213,5 @@ def _shared(reason: TerminationReason) -> bool:
     return sum(meaning.reason is reason for meaning in _FAILED.values()) > 1
 
 
-REASONS: Sequence[ReasonRow] = _rows()
+REASONS: Sequence[ReasonRow] = tuple(_rows())
 """The tables of this module, for documentation."""

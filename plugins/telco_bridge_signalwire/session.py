@@ -374,8 +374,6 @@ class SignalWireSession(ProviderSession):
 
     def _on_stream(self, fields: Pairs, tokens: dict[str, str]) -> WebResponse:
         callback = read_callback(StreamCallback, fields)
-        if callback.call_sid is None and "call" not in tokens:
-            raise Unreadable("neither CallSid nor our own token says which call it is about")
         report = decode_stream_event(
             callback, as_of=self._host.stamp(), call_id=tokens.get("call"), command_id=tokens.get("command")
         )

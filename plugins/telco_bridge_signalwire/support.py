@@ -15,6 +15,9 @@ _NO_INBOUND = Support(
     SupportLevel.NOT_IMPLEMENTED, "SignalWire asks for a document when a call comes in; the plugin refuses it so far."
 )
 _NO_HOLD = Support(SupportLevel.NOT_IMPLEMENTED, "A plain call cannot be held; a participant of a conference could be.")
+_NO_MUTE = Support(
+    SupportLevel.NOT_IMPLEMENTED, "A plain call cannot be muted; a participant of a conference could be."
+)
 
 SUPPORT: Mapping[Capability, Support] = MappingProxyType(
     {
@@ -51,9 +54,14 @@ SUPPORT: Mapping[Capability, Support] = MappingProxyType(
         ),
         Capability.HOLD: _NO_HOLD,
         Capability.RESUME: _NO_HOLD,
+        Capability.MUTE: _NO_MUTE,
+        Capability.UNMUTE: _NO_MUTE,
         Capability.SEND_DIGITS: Support(
             SupportLevel.NOT_IMPLEMENTED,
             "Digits can be sent on answer, as the native parameter `SendDigits` of a dial; later they need a document.",
+        ),
+        Capability.HEAR_DIGITS: Support(
+            SupportLevel.NOT_IMPLEMENTED, "A document could gather digits; the keep-alive document does not."
         ),
         Capability.LIST_CALLS: Support(SupportLevel.FULL, "The project's queued, ringing and answered calls."),
     }

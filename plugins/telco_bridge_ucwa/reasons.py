@@ -7,7 +7,7 @@ when it refuses a call; the server never says either of them to a client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from telco_bridge.provider import (
@@ -353,16 +353,42 @@ def _checked(word: object, known: frozenset[str], kind: str) -> str:
     raise Refused(f"{word!r} is no {kind}; UCWA knows {', '.join(sorted(known))}. Nothing was sent.", provider="ucwa")
 
 
-def _inward(
-    dialect: str, table: Mapping[str, tuple[TerminationReason, EndedBy]], lossy: frozenset[str]
-) -> list[ReasonRow]:
-    return [ReasonRow(dialect, native, reason, lossy=native in lossy) for native, (reason, _) in table.items()]
+_Table = Mapping[str, tuple[TerminationReason, EndedBy]]
+
+_CONVERSATION = {"about": "conversation"}
+_INVITATION = {"about": "phoneAudioInvitation"}
+"""What the words of the rows are said of: the end of a call, and its invitation, which alone has a state."""
+
+
+def _subcodes(table: _Table, lossy: frozenset[str]) -> Iterator[ReasonRow]:
+    for word, (reason, _) in table.items():
+        # The subcode means the same beside every code, and without one.
+        cause = Cause(dialect="ErrorSubcode", code=f"/{word}", detail=_CONVERSATION)
+        yield ReasonRow("ErrorSubcode", word, reason, lossy=word in lossy, cause=cause)
+
+
+def _codes(table: _Table) -> Iterator[ReasonRow]:
+    for word, (reason, _) in table.items():
+        cause = Cause(dialect="ErrorSubcode", code=word, detail=_CONVERSATION)
+        yield ReasonRow("ErrorCode", word, reason, lossy=True, cause=cause)
+
+
+def _states(table: _Table) -> Iterator[ReasonRow]:
+    for word, (reason, _) in table.items():
+        cause = Cause(dialect="InvitationState", code=word, detail=_INVITATION)
+        yield ReasonRow("InvitationState", word, reason, cause=cause)
+
+
+def _channel(table: _Table) -> Iterator[ReasonRow]:
+    for word, (reason, _) in table.items():
+        yield ReasonRow("EventChannel", word, reason, cause=Cause(dialect="EventChannel", code=word))
 
 
 REASONS: tuple[ReasonRow, ...] = (
-    *_inward("ErrorSubcode", _SUBCODES, _LOSSY_SUBCODES),
-    *_inward("ErrorCode", _CODES, frozenset(_CODES)),
-    *_inward("InvitationState", _INVITATION_STATES, frozenset()),
+    *_subcodes(_SUBCODES, _LOSSY_SUBCODES),
+    *_codes(_CODES),
+    *_states(_INVITATION_STATES),
+    *_channel(_LOST_CHANNEL),
     *(
         ReasonRow("CallTerminationReason", native, reason, outbound=True, lossy=lossy)
         for reason, (native, lossy) in OUTWARD.items()
@@ -378,4 +404,5 @@ REASONS: tuple[ReasonRow, ...] = (
         for reason in TerminationReason
     ),
 )
-"""Every line of the tables above, for documentation."""
+"""Every line of the tables above, for documentation. Where the meaning depends on the phase, it is that of the set-up:
+once people talk, `_MID_CALL` says what becomes of it."""

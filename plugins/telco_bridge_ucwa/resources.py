@@ -100,7 +100,7 @@ class Resources:
             here = _origin(parts) == _origin(base)
         except ValueError:
             return None
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return path if here else parts.geturl()
 
     # What was asked

@@ -33,7 +33,10 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.STOP_REASON: Support(_FULL, "for VoIP audio and video; stopping phone audio carries no reason"),
     Capability.HOLD: Support(_FULL, "phone audio only; VoIP hold is a renegotiation of the application's own media"),
     Capability.RESUME: Support(_FULL, "phone audio only"),
+    Capability.MUTE: Support(_LATER, "a participant can be muted; with media of its own, the application is silent"),
+    Capability.UNMUTE: Support(_LATER, "a participant can be unmuted"),
     Capability.SEND_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
+    Capability.HEAR_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
     Capability.LIST_CALLS: Support(_FULL, "the active conversations of this application"),
 }
 """Every capability, with what a user should know about it."""

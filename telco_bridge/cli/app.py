@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,3 +78,35 @@ def demo(
 
     if not demonstration.run(open_console(), provider or (), speed=speed):
         raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="The provider that a program uses today.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The provider that it moves to.")],
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown, to be kept in a file.")] = False,
+) -> None:
+    """Compare what two providers can do and say: the worksheet of a migration from A to B."""
+    from . import worksheet
+    from .console import open_console
+
+    console = open_console()
+    comparison = worksheet.worksheet(before, after)
+    if markdown:
+        typer.echo(worksheet.markdown(comparison), nl=False)
+    else:
+        worksheet.show(console, comparison)
+
+
+@app.command()
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="What the provider will be called: a lower-case word.")],
+    *,
+    into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write it into.")] = Path(),
+) -> None:
+    """Write a plugin for a provider of your own, as a distribution that works and proves it from the start."""
+    from . import template
+    from .console import open_console
+
+    template.show(open_console(), template.write(name, into))

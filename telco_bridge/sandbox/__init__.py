@@ -11,6 +11,7 @@ from .exchange import Clearing, Exchange, Leg, LegEvent, LegState, Side
 from .faults import Fault, Faults
 from .network import Sandbox
 from .numbers import DIRECTORY, Behaviour
+from .toy import ToyCarrier
 
 __all__ = [
     "DIRECTORY",
@@ -27,6 +28,7 @@ __all__ = [
     "Sandbox",
     "Side",
     "SteppedClock",
+    "ToyCarrier",
     "WireLog",
     "WireRecord",
 ]

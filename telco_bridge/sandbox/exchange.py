@@ -50,6 +50,7 @@ class LegEvent(StrEnum):
     MEDIA = "media"
     """The set of modalities changed."""
     HELD = "held"
+    MUTED = "muted"
     DIGITS = "digits"
     CLEARED = "cleared"
 
@@ -85,6 +86,7 @@ class Leg:
         self.state = LegState.TRYING
         self.media = media
         self.held = False
+        self.muted = False
         self.answered = False
         self.clearing: Clearing | None = None
         self.digits: list[tuple[Side, str]] = []
@@ -130,10 +132,12 @@ class Leg:
             elif self.state is not LegState.DOWN:
                 self._clear(Clearing(487, "Request Terminated", by))
 
-    def set_media(self, media: frozenset[Modality]) -> None:
-        """The sides agree on other media. An empty set leaves the call up, silent."""
+    def set_media(self, media: frozenset[Modality], *, why: str | None = None) -> None:
+        """The sides agree on other media. An empty set leaves the call up, silent. `why` is the platform's reason."""
         with self._exchange.lock:
             if self.state is LegState.UP and media != self.media:
+                if why is not None and not self.media <= media:
+                    self._exchange.stop_reasons.append(why)
                 self.media = media
                 self._tell(LegEvent.MEDIA)
 
@@ -143,6 +147,13 @@ class Leg:
             if self.state is LegState.UP and held != self.held:
                 self.held = held
                 self._tell(LegEvent.HELD)
+
+    def set_muted(self, muted: bool) -> None:  # noqa: FBT001 - the value is the message
+        """The platform lets the far end hear nothing, or hear again."""
+        with self._exchange.lock:
+            if self.state is LegState.UP and muted != self.muted:
+                self.muted = muted
+                self._tell(LegEvent.MUTED)
 
     def press(self, digits: str, *, by: Side) -> None:
         """One side presses keys."""
@@ -195,7 +206,21 @@ class Exchange:
         self.legs: dict[str, Leg] = {}
         """The calls that are not cleared, by their ids."""
         self.history: list[tuple[float, str, LegEvent]] = []
-        self.faults = Faults(frozenset({Fault.LOSE_EVENT, Fault.DOUBLE_EVENT, Fault.DROP_REQUEST, Fault.DROP_ANSWER}))
+        self.stop_reasons: list[str] = []
+        """Why platforms took media out of calls, in their own words, in order."""
+        self.faults = Faults(
+            frozenset(
+                {
+                    Fault.LOSE_EVENT,
+                    Fault.DOUBLE_EVENT,
+                    Fault.REORDER_EVENTS,
+                    Fault.EVENT_BEFORE_ANSWER,
+                    Fault.UNKNOWN_STATE,
+                    Fault.DROP_REQUEST,
+                    Fault.DROP_ANSWER,
+                }
+            )
+        )
         """What the simulator provider, which has no wire, is told to suffer."""
         self._numbers = itertools.count(1)
         self._platforms: dict[str, Callable[[Leg], None]] = {}

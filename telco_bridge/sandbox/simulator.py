@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 
 import anyio
 import anyio.from_thread
@@ -35,11 +36,13 @@ from ..provider import (
     Hold,
     Host,
     Invitation,
+    Mute,
     NotSent,
     Party,
     ProviderPlugin,
     ProviderSession,
     ReasonRow,
+    Redirect,
     Refused,
     Reject,
     Resume,
@@ -53,6 +56,7 @@ from ..provider import (
     Termination,
     TerminationReason,
     TooLate,
+    Unmute,
     Unsupported,
     hookimpl,
 )
@@ -60,7 +64,7 @@ from ..reports import DigitHeard, Fact
 from .exchange import Exchange, Leg, LegEvent, LegState, Side
 from .faults import Fault
 
-__all__ = ["SimulatorConfig", "SimulatorSession", "telco_bridge_provider"]
+__all__ = ["REASONS", "SimulatorConfig", "SimulatorSession", "telco_bridge_provider"]
 
 _R = TerminationReason
 
@@ -94,7 +98,7 @@ SUPPORT = {
     Capability.MAX_DURATION: Support(SupportLevel.EMULATED, "the bridge hangs up"),
     Capability.ANSWER: _FULL,
     Capability.REJECT: _FULL,
-    Capability.REDIRECT: Support(SupportLevel.NOT_IMPLEMENTED),
+    Capability.REDIRECT: Support(SupportLevel.FULL, "the caller is told the other address, and is not followed there"),
     Capability.HANG_UP: _FULL,
     Capability.START_AUDIO: _FULL,
     Capability.STOP_AUDIO: Support(SupportLevel.FULL, "the call goes on, silent"),
@@ -104,15 +108,19 @@ SUPPORT = {
     Capability.STOP_SCREEN: Support(SupportLevel.PROVIDER_CANNOT),
     Capability.START_MESSAGING: Support(SupportLevel.PROVIDER_CANNOT),
     Capability.STOP_MESSAGING: Support(SupportLevel.PROVIDER_CANNOT),
-    Capability.STOP_REASON: Support(SupportLevel.FULL, "kept with the stream"),
+    Capability.STOP_REASON: Support(SupportLevel.FULL, "the network notes it"),
     Capability.HOLD: _FULL,
     Capability.RESUME: _FULL,
+    Capability.MUTE: _FULL,
+    Capability.UNMUTE: _FULL,
     Capability.SEND_DIGITS: _FULL,
+    Capability.HEAR_DIGITS: _FULL,
     Capability.LIST_CALLS: _FULL,
 }
 
 SIP_REASONS = {
     200: _R.NORMAL,
+    302: _R.REDIRECTED,
     404: _R.UNALLOCATED_NUMBER,
     480: _R.NO_ANSWER,
     486: _R.BUSY,
@@ -120,6 +128,28 @@ SIP_REASONS = {
     603: _R.REJECTED,
 }
 """What the simulated network's SIP statuses mean."""
+
+_CLEARINGS = (
+    (200, "OK", "far"),
+    (302, "Moved Temporarily", "us"),
+    (404, "Not Found", "network"),
+    (480, "Temporarily Unavailable", "network"),
+    (486, "Busy Here", "far"),
+    (487, "Request Terminated", "us"),
+    (603, "Decline", "far"),
+)
+"""How the network clears calls: status, phrase, and whose doing it was."""
+
+REASONS = tuple(
+    ReasonRow(
+        "SIP",
+        f"{sip} {phrase}",
+        SIP_REASONS[sip],
+        cause=Cause(dialect="SIP", text=phrase, sip=sip, detail={"by": by}),
+    )
+    for sip, phrase, by in _CLEARINGS
+)
+"""Every way in which the network clears a call, for documentation."""
 
 
 def explain(cause: Cause, view: CallView) -> Termination:
@@ -150,11 +180,29 @@ def possible(view: CallView) -> frozenset[Capability]:
         return frozenset()
     allowed = {c.HANG_UP}
     if view.direction is CallDirection.INBOUND and view.state is CallState.RINGING:
-        allowed |= {c.ANSWER, c.REJECT}
+        allowed |= {c.ANSWER, c.REJECT, c.REDIRECT}
     if view.state is CallState.CONNECTED:
-        allowed |= {c.START_AUDIO, c.STOP_AUDIO, c.START_VIDEO, c.STOP_VIDEO, c.SEND_DIGITS}
-        allowed.add(c.RESUME if view.held else c.HOLD)
+        allowed |= {c.START_AUDIO, c.STOP_AUDIO, c.START_VIDEO, c.STOP_VIDEO, c.STOP_REASON, c.SEND_DIGITS}
+        allowed |= {c.RESUME if view.held else c.HOLD, c.UNMUTE if view.muted else c.MUTE}
     return frozenset(allowed)
+
+
+_MODALITIES = frozenset({Modality.AUDIO, Modality.VIDEO})
+
+
+def _check(command: Command) -> None:
+    """Refuse what the simulator has no words for, before anything is done."""
+    asked: frozenset[Modality] = frozenset()
+    if isinstance(command, Dial | StopMedia):
+        asked = command.modalities
+    elif isinstance(command, StartMedia):
+        asked = frozenset({command.modality})
+    if asked - _MODALITIES:
+        words = ", ".join(sorted(asked - _MODALITIES))
+        raise Unsupported(f"{command.name}: the simulator carries audio and video, and no {words}")
+    if command.native:
+        words = ", ".join(sorted(command.native))
+        raise Refused(f"{command.name}: the simulator knows no native words ({words}). Nothing was done.")
 
 
 class SimulatorSession(ProviderSession):
@@ -171,6 +219,8 @@ class SimulatorSession(ProviderSession):
         self._legs: dict[str, Leg] = {}
         self._tokens: dict[str, str] = {}
         self._left = False
+        self._overtaken: list[Fact] = []
+        """What is told after the next event, by a fault."""
         self._said: queue.SimpleQueue[tuple[Fact, ...] | None] = queue.SimpleQueue()
         self._courier = threading.Thread(target=self._carry, name="telco-bridge-simulator", daemon=True)
         self._courier.start()
@@ -179,6 +229,7 @@ class SimulatorSession(ProviderSession):
 
     async def execute(self, command: Command) -> None:
         """Do it to the leg; its watcher reports what comes of it."""
+        _check(command)
         if self._exchange.faults.take(Fault.DROP_REQUEST, command.name) is not None:
             raise NotSent(f"{command.name}: the simulated line is down")
         self._do(command)
@@ -199,14 +250,20 @@ class SimulatorSession(ProviderSession):
                 leg.answer()
             case Reject():
                 leg.refuse(603, "Decline", by=leg.ours)
+            case Redirect():
+                leg.refuse(302, "Moved Temporarily", by=leg.ours)
             case StartMedia():
                 leg.set_media(leg.media | {command.modality})
             case StopMedia():
-                leg.set_media(leg.media - command.modalities)
+                leg.set_media(leg.media - command.modalities, why=command.reason)
             case Hold():
                 leg.set_held(True)
             case Resume():
                 leg.set_held(False)
+            case Mute():
+                leg.set_muted(True)
+            case Unmute():
+                leg.set_muted(False)
             case SendDigits():
                 leg.press(command.digits, by=leg.ours)
             case _:
@@ -221,8 +278,10 @@ class SimulatorSession(ProviderSession):
             leg = self._exchange.call(caller=caller, callee=to, media=command.modalities, watcher=self._watch)
             self._legs[leg.id] = leg
             self._tokens[leg.id] = command.id
-            report = self._describe(leg, Source.ANSWER)
-        self._report(report)
+            reports = [self._describe(leg, Source.ANSWER)]
+            if self._exchange.faults.take(Fault.EVENT_BEFORE_ANSWER, command.name) is not None:
+                reports.insert(0, replace(self._describe(leg, Source.PUSH), command_id=None))
+        self._report(*reports)
 
     def _ring(self, leg: Leg) -> None:
         """Somebody calls one of our numbers."""
@@ -239,9 +298,15 @@ class SimulatorSession(ProviderSession):
             side, digits = leg.digits[-1]
             heard = digits if side is leg.far else ""
             facts = [DigitHeard(as_of=stamp, ref=leg.id, digit=digit) for digit in heard]
+        elif self._exchange.faults.take(Fault.UNKNOWN_STATE, f"{event}") is not None:
+            facts = [CallReport(source=Source.PUSH, as_of=stamp, ref=leg.id, native_state="perplexed")]
         if self._exchange.faults.take(Fault.DOUBLE_EVENT, f"{event}") is not None:
             facts = facts * 2
-        self._report(*facts)
+        overtaken, self._overtaken = self._overtaken, []
+        if not overtaken and self._exchange.faults.take(Fault.REORDER_EVENTS, f"{event}") is not None:
+            self._overtaken = facts
+        else:
+            self._report(*facts, *overtaken)
 
     def _report(self, *facts: Fact) -> None:
         if threading.get_ident() == self._home:
@@ -288,6 +353,7 @@ class SimulatorSession(ProviderSession):
             remote=Party(far),
             local=Party(near),
             held=leg.held if leg.state is LegState.UP else None,
+            muted=leg.muted if leg.state is LegState.UP else None,
             streams=tuple(
                 StreamReport(
                     slot=str(modality),
@@ -355,5 +421,5 @@ def telco_bridge_provider() -> ProviderPlugin[SimulatorConfig]:
         explain=explain,
         possible=possible,
         connect=connect,
-        reasons=tuple(ReasonRow("SIP", str(sip), reason) for sip, reason in SIP_REASONS.items()),
+        reasons=REASONS,
     )

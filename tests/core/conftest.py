@@ -36,6 +36,7 @@ from telco_bridge.provider import (
     Host,
     Invitation,
     Modality,
+    Mute,
     Party,
     ProviderPlugin,
     ProviderSession,
@@ -52,6 +53,7 @@ from telco_bridge.provider import (
     Termination,
     TerminationReason,
     Transport,
+    Unmute,
     Unreachable,
     Unsupported,
     WebRequest,
@@ -99,7 +101,7 @@ def possible(view: CallView) -> frozenset[Capability]:
         allowed |= {Capability.ANSWER, Capability.REJECT, Capability.REDIRECT}
     if view.state is CallState.CONNECTED:
         allowed |= {Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.START_VIDEO, Capability.STOP_VIDEO}
-        allowed |= {Capability.SEND_DIGITS, Capability.HOLD, Capability.RESUME}
+        allowed |= {Capability.SEND_DIGITS, Capability.HOLD, Capability.RESUME, Capability.MUTE, Capability.UNMUTE}
     return frozenset(allowed)
 
 
@@ -249,6 +251,8 @@ class Script:
                 self.answer(ref, CallState.CONNECTED)
             case Hold() | Resume():
                 self.answer(ref, held=isinstance(command, Hold))
+            case Mute() | Unmute():
+                self.answer(ref, muted=isinstance(command, Mute))
             case StopMedia():
                 self.answer(ref, streams=tuple(ended_stream(target.id.slot) for target in command.streams))
             case StartMedia():

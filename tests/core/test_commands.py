@@ -601,6 +601,17 @@ async def test_holding_what_is_held_sends_nothing(script: Script, call: Call) ->
     assert call.held is False
 
 
+async def test_muting_what_is_muted_sends_nothing(script: Script, call: Call) -> None:
+    await call.mute()
+    await call.mute()
+    assert call.muted is True
+    await call.unmute()
+    await call.unmute()
+
+    assert script.sent == ["Dial", "Mute", "Unmute"]
+    assert call.muted is False
+
+
 async def test_digits_are_sent_every_time(script: Script, call: Call) -> None:
     await call.send_digits("12#")
     await call.send_digits("12#")

@@ -12,18 +12,21 @@ from telco_bridge import PluginConflict, PluginContractError, PluginLoadError, P
 from telco_bridge._discovery import Installed, installed, load
 
 GOOD = """
-from pydantic import BaseModel
-from telco_bridge.provider import ProviderPlugin, hookimpl
+from pydantic import BaseModel, ConfigDict
+from telco_bridge.provider import ProviderPlugin, Termination, hookimpl
+
+class Config(BaseModel):
+    model_config = ConfigDict(extra="forbid")
 
 @hookimpl
 def telco_bridge_provider():
     return ProviderPlugin(
         name="{name}",
-        config_model=BaseModel,
+        config_model=Config,
         support={{}},
-        explain=None,
-        possible=None,
-        connect=None,
+        explain=lambda cause, view: Termination(),
+        possible=lambda view: frozenset(),
+        connect=lambda config, host: None,
         contract={contract},
     )
 """
@@ -152,7 +155,10 @@ def test_an_entry_point_without_a_module_is_told(install: Install, path: list[st
 def test_a_plugin_with_another_name_is_refused(install: Install, path: list[str]) -> None:
     install("acme", code=GOOD.format(name="other", contract=1))
 
-    with pytest.raises(PluginContractError, match="calls itself 'other'"):
+    with pytest.raises(
+        PluginContractError,
+        match=r"^provider 'acme' of telco-acme 1\.2 calls itself 'other'; its entry point must have that name$",
+    ):
         load("acme", path=path)
 
 

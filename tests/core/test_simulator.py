@@ -8,13 +8,22 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from telco_bridge import Bridge, Call, CallState, DigitReceived, EndedBy, Modality, TerminationReason, connect
-from telco_bridge.sandbox import Exchange, Fault, SteppedClock
+from telco_bridge import (
+    Bridge,
+    Call,
+    CallEnded,
+    CallState,
+    TerminationReason,
+    connect,
+)
+from telco_bridge.sandbox import DIRECTORY, Exchange, SteppedClock
+from telco_bridge.sandbox.simulator import REASONS
 
 from .conftest import Soon
 
 R = TerminationReason
 OURS, THEIRS = "+15550111", "+15550199"
+_ANSWERED = {number for number, behaviour in DIRECTORY.items() if behaviour.answers_after is not None}
 
 
 @pytest.fixture
@@ -29,22 +38,6 @@ async def bridge(exchange: Exchange, clock: SteppedClock) -> AsyncGenerator[Brid
         yield open_bridge
 
 
-async def test_a_call_that_comes_in_is_answered(bridge: Bridge, exchange: Exchange, clock: SteppedClock) -> None:
-    calls = bridge.incoming()
-    leg = exchange.call_in(caller=THEIRS, callee=OURS)
-
-    call = await anext(calls)
-    await call.answer()
-
-    assert (call.remote.address, call.local.address) == (THEIRS, OURS)  # type: ignore[union-attr]
-    assert leg.answered
-    assert call.owned
-    leg.press("5", by=leg.far)
-    await call.hangup()
-    assert [event.digit async for event in call.events() if isinstance(event, DigitReceived)] == ["5"]
-    assert not exchange.legs
-
-
 async def test_a_call_that_rang_before_anybody_looked_is_offered(bridge: Bridge, exchange: Exchange) -> None:
     exchange.call_in(caller=THEIRS, callee=OURS)
 
@@ -52,27 +45,6 @@ async def test_a_call_that_rang_before_anybody_looked_is_offered(bridge: Bridge,
 
     assert call.state is CallState.RINGING
     await call.reject()
-
-
-async def test_a_call_that_comes_in_is_rejected(bridge: Bridge, exchange: Exchange) -> None:
-    calls = bridge.incoming()
-    leg = exchange.call_in(caller=THEIRS, callee=OURS)
-
-    termination = await (await anext(calls)).reject()
-
-    assert (termination.reason, termination.by) == (R.REJECTED, EndedBy.APPLICATION)
-    assert leg.clearing is not None
-    assert leg.clearing.sip == 603
-
-
-async def test_a_caller_that_gives_up_ends_the_call(bridge: Bridge, exchange: Exchange) -> None:
-    calls = bridge.incoming()
-    leg = exchange.call_in(caller=THEIRS, callee=OURS)
-    call = await anext(calls)
-
-    leg.hang_up(by=leg.far)
-
-    assert (await call.ended()).by is EndedBy.REMOTE
 
 
 async def test_a_handler_that_fails_ends_its_own_call_only(
@@ -95,44 +67,6 @@ async def test_a_handler_that_fails_ends_its_own_call_only(
     assert [call.state for call in bridge.calls] == [CallState.CONNECTED]
 
 
-async def test_a_call_goes_out_and_media_stops_without_ending_it(
-    bridge: Bridge, exchange: Exchange, clock: SteppedClock
-) -> None:
-    call = await bridge.dial("+15550100")
-    await clock.advance(2)
-    await call.answered()
-
-    result = await call.stop(Modality.AUDIO)
-
-    assert result.call_ended is False
-    assert call.state is CallState.CONNECTED
-    await call.hangup()
-    assert not exchange.legs
-
-
-async def test_a_dial_whose_answer_was_lost_is_found_and_not_doubled(
-    bridge: Bridge, exchange: Exchange, clock: SteppedClock, tasks: TaskGroup
-) -> None:
-    exchange.faults.inject(Fault.DROP_ANSWER, on="Dial")
-
-    dialling = Soon(tasks, bridge.dial, "+15550100")
-    await clock.advance(2)
-
-    assert dialling.value == bridge.calls[0]
-    assert len(exchange.legs) == 1
-
-
-async def test_lost_events_are_made_up_for_by_reads(bridge: Bridge, exchange: Exchange, clock: SteppedClock) -> None:
-    call = await bridge.dial("+15550104")
-    exchange.faults.inject(Fault.LOSE_EVENT, times=None)
-
-    await clock.advance(30)
-
-    assert call.termination is not None
-    assert (call.termination.reason, call.termination.by) == (R.NORMAL, EndedBy.REMOTE)
-    assert [type(event).__name__ async for event in call.events()].count("CallConnected") == 1
-
-
 async def test_hundreds_of_calls_in_real_time_end_and_nobody_waits_for_ever() -> None:
     async with connect({"provider": "simulator", "speed": 50}) as bridge:
 
@@ -149,3 +83,15 @@ async def test_hundreds_of_calls_in_real_time_end_and_nobody_waits_for_ever() ->
                         tasks.start_soon(call_and_hang_up, 0.01 + number / 2000)
 
         assert bridge.calls == ()
+
+
+@pytest.mark.parametrize("number", [number for number in DIRECTORY if number not in _ANSWERED])
+async def test_what_the_network_says_of_a_call_that_fails_is_a_row(
+    bridge: Bridge, clock: SteppedClock, number: str
+) -> None:
+    call = await bridge.dial(number)
+
+    await clock.advance(200)
+
+    (ended,) = [event async for event in call.events() if isinstance(event, CallEnded)]
+    assert ended.call.cause in {row.cause for row in REASONS}

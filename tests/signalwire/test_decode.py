@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -333,8 +334,18 @@ def test_reading_and_decoding_callbacks_is_total(body):
                 continue
             if isinstance(callback, StatusCallback):
                 decode_status(callback, as_of=0.0, call_id=None)
-            else:
+                continue
+            with suppress(Unreadable):
                 decode_stream_event(callback, as_of=0.0, call_id=None, command_id=None)
+
+
+@pytest.mark.parametrize("fields", [{}, {"CallSid": ""}, {"CallSid": None}])
+@pytest.mark.parametrize("call_id", [None, ""])
+def test_a_stream_callback_that_names_no_call_is_unreadable(fields, call_id):
+    callback = read_callback(StreamCallback, (("StreamSid", "S"), ("StreamEvent", "stream-started"), *fields.items()))
+
+    with pytest.raises(Unreadable, match="neither CallSid nor our own token"):
+        decode_stream_event(callback, as_of=0.0, call_id=call_id, command_id=None)
 
 
 def test_huge_numbers_are_no_text():

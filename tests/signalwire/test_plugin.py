@@ -6,10 +6,10 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from telco_bridge.provider import CONTRACT, CallState, CallView, Capability, SupportLevel, Termination
+from telco_bridge.provider import CONTRACT, CallState, CallView, Capability, Termination
 from telco_bridge_signalwire.config import SignalWireConfig
 from telco_bridge_signalwire.plugin import telco_bridge_provider
-from telco_bridge_signalwire.support import SUPPORT, possible
+from telco_bridge_signalwire.support import possible
 
 SETTINGS = {"project": "P", "token": "PT-secret-token", "space": "example.signalwire.com"}
 
@@ -34,14 +34,6 @@ def test_loading_the_plugin_loads_no_http():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("capability", Capability)
-def test_every_capability_has_a_level_and_a_note(capability):
-    support = SUPPORT[capability]
-
-    assert support.level is not SupportLevel.UNKNOWN
-    assert support.note
-
-
 def test_the_calls_state_decides_what_is_possible():
     answered = {Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO}
 
@@ -50,11 +42,6 @@ def test_the_calls_state_decides_what_is_possible():
         assert possible(CallView(id="c", state=state)) == {Capability.HANG_UP}
     assert possible(CallView(id="c", state=CallState.ENDED)) == set()
     assert possible(CallView(id="c", state=CallState.CONNECTED, termination=Termination())) == set()
-
-
-def test_nothing_is_possible_that_is_not_supported():
-    for state in CallState:
-        assert all(SUPPORT[capability].usable for capability in possible(CallView(id="c", state=state)))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,9 @@ from telco_bridge.provider import (
     Termination,
     TerminationReason,
 )
+from telco_bridge_signalwire.decode import decode_status, decode_stream_event
 from telco_bridge_signalwire.reasons import CALL, REASONS, STREAM, explain
+from telco_bridge_signalwire.wire import StatusCallback, StreamCallback, read_callback
 
 R = TerminationReason
 B = EndedBy
@@ -237,12 +241,30 @@ def test_explaining_is_total_and_sip_codes_are_only_passed_on(cause, command, di
 
 
 def test_the_rows_for_documentation_agree_with_the_explanation():
-    for row in REASONS:
-        status, _, rest = row.native.partition(" / SIP ")
-        if row.dialect == CALL:
-            sip = int(rest.replace("xx", "50")) if rest else None
-            cause = call_cause(status, sip)
-        else:
-            cause = Cause(dialect=row.dialect, code=row.native)
-        assert explain(cause, NOT_ASKED).reason is row.neutral, row
+    failed = replace(NOT_ASKED, reached=CallState.DIALING, state=CallState.ENDED)
+
+    assert all(explain(row.cause, failed).reason is row.neutral for row in REASONS)
     assert len({(row.dialect, row.native) for row in REASONS}) == len(REASONS)
+
+
+@pytest.mark.parametrize("row", [row for row in REASONS if row.dialect == CALL], ids=lambda row: row.native)
+def test_the_cause_of_a_row_is_what_a_status_callback_makes(row):
+    status, _, sip = row.native.partition(" / SIP ")
+    fields = {"CallSid": "C", "CallStatus": status} | ({"SipResultCode": sip.replace("xx", "00")} if sip else {})
+
+    report = decode_status(read_callback(StatusCallback, tuple(fields.items())), as_of=0.0, call_id=None)
+
+    assert report.cause == row.cause
+
+
+@pytest.mark.parametrize("row", [row for row in REASONS if row.dialect == STREAM], ids=lambda row: row.native)
+def test_the_cause_of_a_row_is_what_a_stream_callback_makes(row):
+    event = "stream-stopped" if row.native == "stream-stopped" else "stream-error"
+    fields = {"StreamSid": "S", "CallSid": "C", "StreamEvent": event}
+    if event != row.native:
+        fields["StreamError"] = row.native
+
+    callback = read_callback(StreamCallback, tuple(fields.items()))
+
+    (stream,) = decode_stream_event(callback, as_of=0.0, call_id=None, command_id=None).streams
+    assert stream.cause == row.cause

@@ -916,6 +916,23 @@ def test_whatever_a_server_sends_is_read_without_an_error(bodies, prefix):
     snapshot(C, line.resources, 99.0, complete=True)
 
 
+@pytest.mark.parametrize("address", ["https://pool.example.org", "https://pool.example.org?", "//pool.example.org"])
+def test_a_conversation_whose_address_is_a_bare_host_has_a_name(address):
+    line = Line(DIALLED)
+    line.hear(*STARTING)
+    raw = {"link": {"rel": "conversation", "href": address}, "type": "added"}
+    body = {"state": "Connected", "activeModalities": ["Audio"], "_links": {"self": {"href": address}}}
+
+    line.hear(raw | {"_embedded": {"conversation": body}})
+
+    assert line.resources.key(address) == "/"
+
+
+@given(href=st.text(max_size=8) | st.text("https:/?#@[]. x", max_size=12))
+def test_whatever_an_address_is_its_identity_is_not_empty(href):
+    assert Line().resources.key(href) != ""
+
+
 def test_a_package_survives_its_byte_order_mark_and_its_dates():
     raw = {"_links": {"next": {"href": "n"}}, "sender": [{"rel": "communication", "events": [STARTING[1]]}]}
     raw["sender"][0]["events"][0]["_embedded"]["conversation"]["created"] = "/Date(1383784870271)/"

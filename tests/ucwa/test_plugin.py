@@ -22,7 +22,7 @@ from telco_bridge.provider import (
 from telco_bridge.sandbox import Exchange
 from telco_bridge_ucwa.config import UcwaConfig
 from telco_bridge_ucwa.plugin import telco_bridge_provider
-from telco_bridge_ucwa.support import SUPPORT, possible
+from telco_bridge_ucwa.support import possible
 
 WHO = {"username": "ada@example.org", "password": "s3cret"}
 URL = "https://pool.example.org/apps"
@@ -109,10 +109,6 @@ def test_allowed_hosts_are_written_as_people_write_them(entry, host, origin):
 def test_an_allowed_host_without_a_name_is_refused():
     with pytest.raises(ValidationError, match="no http"):
         UcwaConfig.model_validate(WHO | {"application_url": URL, "allowed_hosts": [""]})
-
-
-def test_every_capability_has_its_support():
-    assert set(SUPPORT) == set(Capability)
 
 
 def view(*offered, live=()):

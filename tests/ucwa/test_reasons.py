@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,9 @@ from telco_bridge.provider import (
     TerminationReason,
     Transport,
 )
+from telco_bridge_ucwa.decode import cause_of
 from telco_bridge_ucwa.reasons import REASONS, decline_reason, explain, termination_reason
+from telco_bridge_ucwa.wire import parse_problem
 
 R = TerminationReason
 RINGING = CallView(id="c", direction=CallDirection.OUTBOUND, reached=CallState.RINGING)
@@ -246,3 +250,30 @@ def test_every_exact_word_comes_back_as_itself():
 
     assert len({row.native for row in exact}) == len(exact)
     assert all(termination_reason(row.neutral, {}) == row.native for row in exact)
+
+
+DIALLED = CallView(id="c", direction=CallDirection.OUTBOUND, reached=CallState.DIALING, state=CallState.ENDED)
+INWARD = [row for row in REASONS if not row.outbound]
+
+
+def test_the_rows_for_documentation_agree_with_the_explanation():
+    for row in INWARD:
+        assert explain(row.cause, DIALLED).reason is row.neutral, row
+    assert [row for row in REASONS if row.outbound and row.cause is not None] == []
+    assert len({(row.dialect, row.native) for row in INWARD}) == len(INWARD)
+
+
+@pytest.mark.parametrize("dialect", ["ErrorSubcode", "ErrorCode"])
+def test_the_cause_of_a_row_is_what_a_reason_block_makes(dialect):
+    name = "subcode" if dialect == "ErrorSubcode" else "code"
+    for row in INWARD:
+        if row.dialect == dialect:
+            problem = parse_problem({name: row.native})
+            assert cause_of(problem, about="conversation") == row.cause
+
+
+def test_a_word_beside_another_means_what_its_row_says():
+    for row in INWARD:
+        if row.dialect == "ErrorSubcode":
+            told = explain(replace(row.cause, code=f"RemoteFailure{row.cause.code}"), DIALLED)
+            assert told.reason is row.neutral, row

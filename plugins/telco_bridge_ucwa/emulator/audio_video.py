@@ -226,7 +226,7 @@ class AudioVideo(CallModality):
 
         def renegotiate() -> None:
             if leg is not None:
-                leg.set_media(remaining)
+                leg.set_media(remaining, why=reason)
 
         return Answer(204, then=renegotiate)
 

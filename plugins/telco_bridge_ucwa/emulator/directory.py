@@ -107,6 +107,11 @@ class Directory:
         """Return what is at that path, None where nothing is or ever was."""
         return self._places.get(path)
 
+    def beside(self, path: str) -> bool:
+        """Whether anything is, or was, in that path's folder: then UCWA answers there, and not the web server."""
+        folder = path.rpartition("/")[0]
+        return any(known.rpartition("/")[0] == folder for known in self._places)
+
     def retire(self, place: Place) -> None:
         """The thing at that place has ended; for a long while its address still says so."""
         if not place.retired:

@@ -52,7 +52,10 @@ class Front:
         body = await request.body()
         if place is None:
             self._pool.wire.add(WireRecord(self._pool.now(), "bridge", f"{request.method} (no such address)", "404"))
-            await self._send(send, _page(404, "File or directory not found."))
+            nothing = _page(404, "File or directory not found.")
+            if self._pool.directory.beside(request.url.path):
+                nothing = of_error(not_found())
+            await self._send(send, nothing)
             return
         ask = Ask(
             method=request.method,

@@ -1,0 +1,1 @@
+"""Calls on Acme, for telco_bridge."""
