@@ -163,6 +163,7 @@ class Reconciliation:
         if fresh and (record.gone_at is None or now - record.gone_at < _REPEAT_GONE):
             if record.gone_at is None:
                 record.gone_at = now
+                self.at(now + _REPEAT_GONE, self._hurry_up)
             return
         if record.view.state is CallState.ENDED:
             self._switchboard.end(record)

@@ -87,6 +87,13 @@ def author(tmp_path: Path) -> Author:
     return Author(tmp_path)
 
 
+def test_the_first_plugin_has_as_many_lines_as_the_page_says(author: Author) -> None:
+    author.follow("Step 1: twenty lines")
+
+    code = (author.home / "acme" / "plugin.py").read_text()
+    assert len([line for line in code.splitlines() if line]) <= 20
+
+
 @pytest.mark.parametrize("step", ["Step 1", "Step 2"])
 def test_what_is_tried_prints_what_the_page_says(author: Author, step: str) -> None:
     blocks = author.follow(step)

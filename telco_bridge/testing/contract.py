@@ -73,18 +73,17 @@ class ProviderContract(
         return str(request.param)
 
     @pytest.fixture(autouse=True)
-    def _begun(self, request: pytest.FixtureRequest, harness: Harness) -> None:
+    def _begun(self, request: pytest.FixtureRequest, harness: Harness, anyio_backend: str) -> None:
         """Begin a test, and let its report carry what a certificate needs."""
         harness.begin()
         promise: object = getattr(request.function, "promise", None)
         if isinstance(promise, Promise):
             node = cast("pytest.Item", request.node)
-            node.user_properties.append((PROPERTY, json.dumps(_facts(harness, promise, node))))
+            node.user_properties.append((PROPERTY, json.dumps(_facts(harness, promise, anyio_backend))))
 
 
-def _facts(harness: Harness, promise: Promise, node: pytest.Item) -> dict[str, object]:
+def _facts(harness: Harness, promise: Promise, backend: str) -> dict[str, object]:
     plugin = harness.plugin
-    backend = "trio" if "[trio" in node.name or "-trio" in node.name else "asyncio"
     return {
         "title": harness.title,
         "provider": plugin.name,

@@ -124,6 +124,6 @@ def _skip_where_it_does_not_apply(kept: Promise, harness: Harness) -> None:
 def _broken(kept: Promise, harness: Harness, error: BaseException) -> str:
     what = f"{harness.title} breaks the promise: {kept.sentence}"
     if isinstance(error, TimeoutError):
-        return f"{what}\n  (not within {harness.patience:g} s)"
+        return f"{what}\n  (not in time: the patience is {harness.patience:g} s)"
     text = f"{type(error).__name__}: {error}"
     return f"{what}\n  {text}"

@@ -96,6 +96,7 @@ class TruthPromises:
     async def test_a_command_is_accepted_before_it_is_done(self, harness: Harness) -> None:
         """A dial is accepted while the far end still rings: the plugin does not wait for what comes of it."""
         async with trial(harness) as line:
+            # A dial that waits for the answer would return all the same, when the provider gives up.
             with anyio.fail_after(harness.patience / 3):
                 call = await line.bridge.dial(harness.address(FarEnd.RINGS))
 

@@ -44,6 +44,7 @@ class TestSignalWireByPolling(ProviderContract):
             "signalwire",
             title="signalwire-polling",
             operations=OPERATIONS,
+            events="GET Calls/{sid}",
             settings={"poll_interval": 0.2},
             impossible=dict.fromkeys(untold, NOTHING_TOLD),
             sandbox=sandbox,

@@ -136,6 +136,22 @@ async def test_a_fresh_call_that_is_gone_must_be_gone_twice(
         assert call.termination.confidence is Confidence.INFERRED
 
 
+async def test_a_fresh_call_that_is_gone_is_looked_at_again_before_the_next_sweep_is_due(
+    opening: Opening, script: Script, clock: SteppedClock
+) -> None:
+    async with opening(sweep_interval=600) as bridge:
+        call = await bridge.dial(TO)
+        script.truth["c1"] = Gone(0.0, "404")
+        script.report(Gap(as_of=script.host.stamp(), since=1.0, why="resync"))
+        await clock.advance(0)
+        assert script.reads == ["c1"]
+
+        await clock.advance(2)
+
+        assert script.reads == ["c1", "c1"]
+        assert call.view.over
+
+
 async def test_a_fresh_call_that_was_gone_once_and_then_shows_life_goes_on(
     opening: Opening, script: Script, clock: SteppedClock
 ) -> None:

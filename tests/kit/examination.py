@@ -14,7 +14,7 @@ import pytest
 
 from telco_bridge.testing import Harness, Trouble
 
-from .line import WIRE_FAULTS, LineHarness, Plugin, network
+from .line import WIRE_FAULTS, LineHarness, Plugin, let_talk, network
 
 SUBJECT = Path(__file__).with_name("subject.py")
 
@@ -52,13 +52,18 @@ class Verdict:
 class _Examiner:
     """Brings the provider to the test class, and listens to what becomes of it."""
 
-    def __init__(self, harness: Harness) -> None:
+    def __init__(self, harness: LineHarness) -> None:
         self._harness = harness
         self.verdict = Verdict()
 
     @pytest.fixture
     def subject(self) -> Harness:
         return self._harness
+
+    def pytest_runtest_setup(self, item: pytest.Function) -> None:
+        # Where something is to go wrong between the answer and the end, there must be time for it.
+        lost = Trouble.EVENTS_LOST in item.function.promise.troubles
+        let_talk(self._harness.sandbox.exchange, 60.0 if lost else 4.0)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         promise = report.nodeid.rpartition("::")[2].partition("[")[0]

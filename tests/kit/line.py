@@ -138,11 +138,15 @@ class LineHarness(SandboxHarness):
         return {**self.settings, "dead": True}
 
 
+def let_talk(exchange: Exchange, seconds: float) -> None:
+    """Let the far end that hangs up do so that many seconds of the network after it has answered."""
+    exchange.set_behaviour("+15550104", Behaviour(what="hangs up", answers_after=1.0, hangs_up_after=seconds))
+
+
 @contextmanager
 def network() -> Iterator[Exchange]:
     """A phone network whose calls take milliseconds, and which never gives up a call by itself."""
     with Exchange(speed=400, no_answer_after=1e6) as exchange:
-        # Late enough, in milliseconds of the world, for a test to make trouble between the answer and the end.
-        exchange.set_behaviour("+15550104", Behaviour(what="hangs up", answers_after=1.0, hangs_up_after=8.0))
+        let_talk(exchange, 60.0)
         exchange.faults.known |= WIRE_FAULTS
         yield exchange

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from pydantic import ValidationError
 
@@ -24,14 +21,6 @@ def test_the_hook_gives_the_whole_plugin():
     assert (plugin.name, plugin.contract, plugin.config_model) == ("signalwire", CONTRACT, SignalWireConfig)
     assert set(plugin.support) == set(Capability)
     assert plugin.reasons
-
-
-def test_loading_the_plugin_loads_no_http():
-    code = "import sys, telco_bridge_signalwire.plugin as p; p.telco_bridge_provider(); print('httpx' in sys.modules)"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "False"
 
 
 def test_the_calls_state_decides_what_is_possible():

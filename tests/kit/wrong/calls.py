@@ -105,12 +105,12 @@ class EndsEveryCallWithOne(Line):
     """When a far end is busy, every call of the line is told as ended."""
 
     def _watch(self, leg: Leg, event: LegEvent) -> None:
-        super()._watch(leg, event)
         if leg.clearing is not None and leg.clearing.sip == 486:
             for other in self._legs.values():
                 if other.state is not LegState.DOWN:
                     told = self._describe(other, Source.PUSH)
                     self._report(replace(told, state=CallState.ENDED, cause=self._cause(leg)))
+        super()._watch(leg, event)
 
 
 @breaks("test_one_intent_is_one_call")
