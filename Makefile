@@ -3,15 +3,15 @@ BIN := .venv/bin
 PURE := telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/modalities.py,plugins/*/reasons.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit promises format docs certificates coverage benchmark clean
+.PHONY: help demo test lint types unit promises third-party format docs certificates coverage benchmark clean
 
 help:           ## show these words
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 demo: .venv/ready    ## the same calls on every provider, on a phone network of their own
 	$(BIN)/telco-bridge demo
 
-test: lint types promises unit    ## everything that CI checks
+test: lint types promises unit third-party    ## everything that CI checks
 
 lint: .venv/ready    ## format and lint, changing nothing
 	$(BIN)/ruff format --check .
@@ -28,6 +28,9 @@ promises: .venv/ready    ## every branch of what is pure is reached by the tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q tests/test_transitions.py tests/signalwire/test_decode.py tests/signalwire/test_reasons.py tests/ucwa/test_decode.py tests/ucwa/test_reasons.py
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100
+
+third-party: .venv/ready    ## the tests of the example plugin, which is a distribution of its own
+	cd examples/third_party_plugin && PYTHONPATH=. ../../$(BIN)/pytest -q
 
 format: .venv/ready    ## format, and mend what can be mended
 	$(BIN)/ruff format .
