@@ -111,7 +111,7 @@ def line_of(session: type[Line] = Line) -> Plugin:
 class LineHarness(SandboxHarness):
     """The network runs four hundred times as fast as the world and the bridge thirty times: waiting costs little."""
 
-    patience = 2.0
+    patience = 4.0
     lifecycle: Mapping[str, float] = {**SandboxHarness.lifecycle, "confirm_timeout": 10.0, "close_timeout": 10.0}
 
     def __init__(

@@ -98,8 +98,8 @@ def test_how_a_promise_was_broken_is_told_in_one_line() -> None:
     verdict = examine(PLUGINS["ignores_the_ring_timeout"], "-k", "ring_timeout")
 
     broken = next(promise for promise in verdict.certificate["promises"] if promise["outcome"] == "broken")
-    assert broken["why"] == "(not in time: the patience is 2 s)"
-    assert f"| ✗ | {broken['sentence']} | (not in time: the patience is 2 s) |" in verdict.page
+    assert broken["why"] == "(not in time: the patience is 4 s)"
+    assert f"| ✗ | {broken['sentence']} | (not in time: the patience is 4 s) |" in verdict.page
 
 
 def test_a_broken_ability_is_not_seen_and_the_way_to_it_is() -> None:

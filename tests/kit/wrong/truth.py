@@ -63,7 +63,7 @@ class WaitsForTheAnswer(Line):
     async def execute(self, command: Command) -> None:
         await super().execute(command)
         if isinstance(command, Dial):
-            with anyio.move_on_after(0.9):
+            with anyio.move_on_after(1.8):
                 # The network tells it in a thread of its own.
                 while any(leg.state in (LegState.TRYING, LegState.RINGING) for leg in self._legs.values()):  # noqa: ASYNC110
                     await anyio.sleep(0.01)
