@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._connect import connect
     from .bridge import Bridge, Health
     from .call import Call, MediaStream, StopResult
+    from .callaudio import CallAudio
+    from .callrecording import CallRecording
     from .capabilities import Capability, Support, SupportLevel
     from .errors import (
         AuthenticationFailed,
@@ -67,6 +69,7 @@ __all__ = [
     "AuthenticationFailed",
     "Bridge",
     "Call",
+    "CallAudio",
     "CallConnected",
     "CallDirection",
     "CallEnded",
@@ -75,6 +78,7 @@ __all__ = [
     "CallIncoming",
     "CallMoved",
     "CallProgressed",
+    "CallRecording",
     "CallResumed",
     "CallState",
     "CallUpdated",
@@ -133,6 +137,8 @@ _HOMES = {
     "_connect": ("connect",),
     "bridge": ("Bridge", "Health"),
     "call": ("Call", "MediaStream", "StopResult"),
+    "callaudio": ("CallAudio",),
+    "callrecording": ("CallRecording",),
     "capabilities": ("Capability", "Support", "SupportLevel"),
     "errors": (
         "AuthenticationFailed",

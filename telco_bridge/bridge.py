@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .config import Settings
     from .dialing import Dialing
     from .dispatch import Dispatch
+    from .mediagate import MediaGate
     from .reconciliation import Reconciliation
     from .serving import Server
     from .web import WebApplication
@@ -251,7 +252,8 @@ class Bridge:
         return tuple(self._call(record) for record in adopted if record is not None)
 
     def _call(self, record: CallRecord) -> Call:
-        return Call(record, self._opened("call").dispatch, close_timeout=self._lifecycle.close_timeout)
+        works = self._opened("call")
+        return Call(record, works.dispatch, works.gate, close_timeout=self._lifecycle.close_timeout)
 
     # Life ---------------------------------------------------------------------------------------------------------
 
@@ -331,6 +333,7 @@ class Bridge:
         from .channel import Channel
         from .dialing import Dialing
         from .dispatch import Dispatch
+        from .mediagate import MediaGate
         from .reconciliation import Reconciliation
 
         host, switchboard, lifecycle = self._host, self._switchboard, self._lifecycle
@@ -344,7 +347,9 @@ class Bridge:
             lifecycle=lifecycle,
             tasks=tasks,
         )
+        gate = host.gate = MediaGate(host, tasks)
         self._works = _Works(
+            gate=gate,
             session=session,
             tasks=tasks,
             reconciliation=reconciliation,
@@ -354,6 +359,8 @@ class Bridge:
                 support=self.support, switchboard=switchboard, dispatch=dispatch, clock=host.clock, tasks=tasks
             ),
         )
+        if self._web is not None:
+            self._web.open_media(gate.admit, session.media)
         self._state = "open"
         tasks.start_soon(self._works.channel.run, name="telco_bridge events")
         tasks.start_soon(reconciliation.run, name="telco_bridge deadlines")
@@ -382,6 +389,7 @@ class Bridge:
             ours = record.owned and not record.released
             ending_unknown = "before the end of the call was confirmed" if ours else "and the call may live on"
             works.reconciliation.orphan(record, f"the bridge was closed {ending_unknown}")
+        works.gate.close()
         self._switchboard.log.close()
 
     async def _close_call(self, record: CallRecord, dialing: Dialing) -> None:
@@ -408,6 +416,7 @@ class Bridge:
 class _Works:
     """What runs while a bridge is open."""
 
+    gate: MediaGate
     session: ProviderSession
     tasks: TaskGroup
     reconciliation: Reconciliation

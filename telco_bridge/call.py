@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from .audio.formats import PCM16_8K, AudioFormat, Encoding
+from .audio.frames import Overflow
+from .audio.port import PortSettings
+from .callaudio import CallAudio
 from .capabilities import Capability
 from .commands import (
     Answer,
@@ -27,7 +31,7 @@ from .commands import (
     new_id,
 )
 from .dispatch import Dispatch
-from .errors import NotAnswered, NotPossibleNow, OutcomeUnknown, TelcoBridgeError
+from .errors import NotAnswered, NotPossibleNow, OutcomeUnknown, Refused, TelcoBridgeError
 from .eventlog import Cursor
 from .media import MediaDirection, Modality, StreamId, StreamState, Transport, modality_named
 from .reports import CallDirection, CallState, Party, Source
@@ -36,13 +40,20 @@ from .termination import Termination, TerminationReason
 from .views import Asked, CallView, StreamView
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
+
+    from .audio.playback import Playback
+    from .audio.port import MediaPort
+    from .callrecording import CallRecording
+    from .mediagate import MediaGate
 
 __all__ = ["Call", "MediaStream", "StopResult"]
 
 _log = logging.getLogger("telco_bridge")
 
 _NORMAL = TerminationReason.NORMAL
+_LONGEST_LEAD = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +155,10 @@ class Call:
     `async with call:` hangs up on leaving, whatever the reason for leaving, unless the call was released.
     """
 
-    def __init__(self, record: CallRecord, dispatch: Dispatch, *, close_timeout: float) -> None:
+    def __init__(self, record: CallRecord, dispatch: Dispatch, gate: MediaGate, *, close_timeout: float) -> None:
         self._record = record
         self._dispatch = dispatch
+        self._gate = gate
         self._close_timeout = close_timeout
 
     def __repr__(self) -> str:
@@ -360,13 +372,113 @@ class Call:
             started = self.view.stream(live.id)
             if started is not None and started.live:
                 return MediaStream(self, live.id)
-        served = await self._perform(command)
-        stream = self.view.started_by(served) if isinstance(served, StartMedia) else None
-        if stream is None:
-            raise OutcomeUnknown(
-                f"StartMedia: no {modality} stream is known, although the provider confirmed it", served
+        port: MediaPort | None = None
+        if modality is Modality.AUDIO and to is None and offer is None and self._gate.public:
+            way = direction if direction is MediaDirection.BOTH else MediaDirection.RECEIVE
+            port = self._gate.open(command.id, way, PortSettings(format=PCM16_8K), required=False)
+            command = replace(command, endpoint=port.endpoint)
+        return await self._start(command, port)
+
+    def audio(
+        self,
+        *,
+        direction: MediaDirection | Literal["receive", "both"] = MediaDirection.RECEIVE,
+        format: AudioFormat = PCM16_8K,  # noqa: A002 - the word of the field
+        overflow: Overflow | Literal["drop_oldest", "block"] = Overflow.DROP_OLDEST,
+        buffer: float = 5.0,
+        lead: float = 0.1,
+        native: Mapping[str, object] | None = None,
+    ) -> CallAudio:
+        """Return the audio of the call, to be entered: `async with call.audio() as audio:`.
+
+        Entering starts a stream to the bridge and waits until it flows; leaving stops it and leaves the call alone.
+        With `direction="both"` sounds can be played to the far end. Frames come in `format`, converted only where the
+        provider's own differs. Up to `buffer` seconds wait to be fetched; beyond, `overflow` says what happens. Sounds
+        are sent `lead` seconds ahead of being heard.
+
+        Entering raises `Unsupported` before anything is sent where the provider's audio never comes to an application,
+        `ConfigError` where the bridge has no public address for it, `NotPossibleNow`, `Refused` or `OutcomeUnknown`.
+        """
+        way = MediaDirection(direction)
+        if way not in (MediaDirection.RECEIVE, MediaDirection.BOTH):
+            raise ValueError(f"direction is {direction!r}; audio is opened with 'receive' or 'both'")
+        if not buffer > 0 or not 0 <= lead <= _LONGEST_LEAD:
+            raise ValueError(f"buffer is {buffer} and lead {lead}: seconds above 0, and from 0 to {_LONGEST_LEAD:g}")
+        settings = PortSettings(format=format, overflow=Overflow(overflow), buffer=buffer * 1000.0, lead=lead * 1000.0)
+        return CallAudio(self, settings, way, native or {}, close_timeout=self._close_timeout)
+
+    def record_to(
+        self, path: str | Path, *, rate: int = 8000, native: Mapping[str, object] | None = None
+    ) -> CallRecording:
+        """Return a recording of the call, to be entered: `async with call.record_to("call.wav"):`.
+
+        Both tracks are written as they come, at `rate` hertz, to a stereo WAV file that can be played whenever the
+        process dies. Leaving ends the recording and not the call. Entering raises `OSError` where the file cannot be
+        written, and otherwise as `audio`.
+        """
+        from .callrecording import CallRecording
+
+        return CallRecording(self.audio(format=AudioFormat(Encoding.PCM16, rate), native=native), path)
+
+    async def start_audio(
+        self, settings: PortSettings, direction: MediaDirection, native: Mapping[str, object]
+    ) -> tuple[MediaPort, MediaStream]:
+        """Start a stream of the call's audio to the bridge, and wait until it flows. Raises as `audio` says."""
+        command = StartMedia(
+            id=new_id(),
+            call=self.id,
+            ref=self.native_id,
+            modality=Modality.AUDIO,
+            direction=direction,
+            native=native,
+        )
+        port = self._gate.open(command.id, direction, settings)
+        command = replace(command, endpoint=port.endpoint)
+        stream = await self._start(command, port)
+        flows = False
+        try:
+            flows = await self._dispatch.flows(port)
+        finally:
+            if not flows:
+                port.close()
+                await self._abandon(stream)
+        if flows:
+            return port, stream
+        if stream.termination is not None and stream.termination.requested is None:
+            raise Refused(
+                f"audio: the stream ended before anything was heard: {stream.termination.reason}",
+                termination=stream.termination,
+                provider=self.view.provider,
             )
-        return MediaStream(self, stream.id)
+        raise OutcomeUnknown(
+            "audio: the provider said that the stream runs, and brought nothing; stopped again", command
+        )
+
+    async def _abandon(self, stream: MediaStream) -> None:
+        """Stop a stream that nobody will hear, within bounded time."""
+        with anyio.move_on_after(self._close_timeout, shield=True):
+            try:
+                await stream.stop()
+            except TelcoBridgeError as error:
+                _log.warning("%s: %s of call %s could not be stopped: %s", self.view.provider, stream, self.id, error)
+
+    async def _start(self, command: StartMedia, port: MediaPort | None) -> MediaStream:
+        try:
+            served = await self._perform(command)
+            stream = self.view.started_by(served) if isinstance(served, StartMedia) else None
+            if stream is None:
+                raise OutcomeUnknown(
+                    f"StartMedia: no {command.modality} stream is known, although the provider confirmed it", served
+                )
+        except BaseException:
+            # Nobody will come for what the provider may still connect.
+            if port is not None:
+                port.close()
+            raise
+        started = MediaStream(self, stream.id)
+        if port is not None:
+            self._gate.follow(port, started.ended)
+        return started
 
     async def stop(
         self,
@@ -446,11 +558,17 @@ class Call:
     async def hangup(
         self,
         *,
+        after: Playback | None = None,
         reason: TerminationReason = _NORMAL,
         note: str | None = None,
         native: Mapping[str, object] | None = None,
     ) -> None:
-        """End the call; return when it is a fact that it has ended. Safe to call twice, and by two at once."""
+        """End the call; return when it is a fact that it has ended. Safe to call twice, and by two at once.
+
+        With `after`, a playback is first heard to its end, or cut off by whatever else ends it.
+        """
+        if after is not None:
+            await after.silent()
         command = HangUp(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note, native=native or {})
         await self._perform(command)
 

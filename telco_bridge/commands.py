@@ -14,6 +14,8 @@ from .termination import EndedBy, TerminationReason
 if TYPE_CHECKING:
     from typing import Self
 
+    from .audio.wire import MediaEndpoint
+
 __all__ = [
     "Answer",
     "Command",
@@ -162,29 +164,41 @@ class StreamTarget:
     modality: Modality
     transport: Transport
     name: str | None = None
+    direction: MediaDirection = MediaDirection.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartMedia(Command):
-    """Let media of one modality flow. `to` is the far end of a copy (`wss://…`), where the provider needs one."""
+    """Let media of one modality flow.
+
+    `to` is the far end of a copy (`wss://…`), where the provider needs one. `endpoint` is the bridge's own place for
+    the media: where they must go if it is `required`, and otherwise where they may go if nothing else names a place.
+    """
 
     modality: Modality
     to: str | None = None
     offer: str | None = None
     stream_name: str | None = None
     direction: MediaDirection | None = None
+    endpoint: MediaEndpoint | None = None
 
     @property
     def needs(self) -> frozenset[Capability]:
-        return frozenset({_START[self.modality]}) if self.modality in _START else frozenset()
+        needed = {_START[self.modality]} if self.modality in _START else set[Capability]()
+        if self.endpoint is not None and self.endpoint.required:
+            needed.add(Capability.RECEIVE_AUDIO)
+            if self.endpoint.direction is MediaDirection.BOTH:
+                needed.add(Capability.SEND_AUDIO)
+        return frozenset(needed)
 
     def same_as(self, other: Command) -> bool:
-        return isinstance(other, StartMedia) and (self.call, self.modality, self.to, self.stream_name) == (
-            other.call,
-            other.modality,
-            other.to,
-            other.stream_name,
-        )
+        return isinstance(other, StartMedia) and self.asked == other.asked
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What makes two starts the same; every stream that the application reads itself is another one."""
+        endpoint = self.endpoint if self.endpoint is not None and self.endpoint.required else None
+        return (self.call, self.modality, self.to, self.stream_name, endpoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

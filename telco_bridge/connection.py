@@ -20,6 +20,10 @@ from .switchboard import Switchboard
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from .audio.port import MediaPort
+    from .audio.wire import MediaEndpoint
+    from .mediagate import MediaGate
+
 __all__ = ["BridgeHost", "Connection"]
 
 _log = logging.getLogger("telco_bridge")
@@ -34,6 +38,7 @@ class BridgeHost(Host):
         self._lock = threading.Lock()
         self.switchboard: Switchboard | None = None
         self.public_url: str | None = None
+        self.gate: MediaGate | None = None
         self.heard_at: float | None = None
         """When something arrived by itself, and not as an answer, for the last time."""
 
@@ -60,6 +65,9 @@ class BridgeHost(Host):
         from urllib.parse import urlencode
 
         return f"{self.public_url}/{path.lstrip('/')}" + (f"?{urlencode(query)}" if query else "")
+
+    def media(self, endpoint: MediaEndpoint) -> MediaPort | None:
+        return self.gate.find(endpoint) if self.gate is not None else None
 
 
 class Connection:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from pydantic import BaseModel
 
+    from .audio.port import MediaPort
     from .config import LifecycleSettings
 
 __all__ = ["Dispatch"]
@@ -169,6 +170,10 @@ class Dispatch:
                 raise OutcomeUnknown(
                     f"StartMedia: {stream_id} was started before and does not tell that it flows", command
                 )
+
+    async def flows(self, port: MediaPort) -> bool:
+        """Wait until the media of a stream that was started reach the bridge; False where they do not in time."""
+        return await port.flows_by(self._clock.now() + self._lifecycle.confirm_timeout)
 
     async def look(self, record: CallRecord) -> bool:
         """Ask the provider for the call; return whether it answered."""

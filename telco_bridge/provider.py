@@ -24,6 +24,26 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
+from .audio.formats import AudioFormat, Encoding
+from .audio.port import MediaLine, MediaPort
+from .audio.wire import (
+    Clear,
+    MediaEndpoint,
+    MediaFact,
+    MediaHeard,
+    MediaOpened,
+    MediaOrder,
+    MediaReply,
+    MediaStopped,
+    MediaWire,
+    PlayAudio,
+    PlayMark,
+    PressDigit,
+    ReachedMark,
+    RemoteDigit,
+    Track,
+    Unintelligible,
+)
 from .capabilities import Capability, Support, SupportLevel
 from .clock import Clock
 from .commands import (
@@ -76,6 +96,7 @@ __all__ = [
     "Answer",
     "AnswerLost",
     "Asked",
+    "AudioFormat",
     "AuthenticationFailed",
     "CallDirection",
     "CallList",
@@ -84,6 +105,7 @@ __all__ = [
     "CallView",
     "Capability",
     "Cause",
+    "Clear",
     "Clock",
     "Command",
     "CommandFailed",
@@ -93,6 +115,7 @@ __all__ = [
     "Dial",
     "Dialled",
     "DigitHeard",
+    "Encoding",
     "EndedBy",
     "Fact",
     "Gap",
@@ -102,6 +125,16 @@ __all__ = [
     "Host",
     "Invitation",
     "MediaDirection",
+    "MediaEndpoint",
+    "MediaFact",
+    "MediaHeard",
+    "MediaLine",
+    "MediaOpened",
+    "MediaOrder",
+    "MediaPort",
+    "MediaReply",
+    "MediaStopped",
+    "MediaWire",
     "Modality",
     "Mute",
     "NotSent",
@@ -109,14 +142,19 @@ __all__ = [
     "Origin",
     "Party",
     "Phase",
+    "PlayAudio",
+    "PlayMark",
+    "PressDigit",
     "ProviderError",
     "ProviderPlugin",
     "ProviderSession",
     "RateLimited",
+    "ReachedMark",
     "ReasonRow",
     "Redirect",
     "Refused",
     "Reject",
+    "RemoteDigit",
     "RemoteOffer",
     "Resume",
     "Scope",
@@ -134,7 +172,9 @@ __all__ = [
     "Termination",
     "TerminationReason",
     "TooLate",
+    "Track",
     "Transport",
+    "Unintelligible",
     "Unmute",
     "Unreachable",
     "Unsupported",
@@ -233,6 +273,10 @@ class Host(Protocol):
         """The public address of a path of the bridge's web application; None where no public URL is configured."""
         ...
 
+    def media(self, endpoint: MediaEndpoint) -> MediaPort | None:
+        """The port of a stream whose media do not come by a WebSocket: once, and None where nobody waits any more."""
+        ...
+
 
 class ProviderSession(ABC):
     """One connection to a provider, for as long as a bridge is open."""
@@ -263,6 +307,13 @@ class ProviderSession(ABC):
     async def receive(self, request: WebRequest) -> WebResponse:
         """Answer a request of the provider's to the bridge's web application. Check signatures before parsing."""
         return WebResponse(status=404)
+
+    def media(self, opening: WebRequest) -> MediaWire:
+        """Return a translator for a media WebSocket of the provider's, whose token the core has checked.
+
+        Called from any thread, and must return at once. The default says that this provider opens none.
+        """
+        raise Unsupported("this provider opens no media connections")
 
 
 class Connect(Protocol[C_contra]):

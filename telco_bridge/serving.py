@@ -94,6 +94,9 @@ class Server:
     async def _serve(self, listener: socket.socket) -> None:
         import uvicorn
 
+        from .mediaserver import MediaProtocol
+        from .mediasocket import MAX_MESSAGE
+
         try:
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
@@ -103,7 +106,8 @@ class Server:
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=1,
-                ws="websockets-sansio",
+                ws=MediaProtocol,
+                ws_max_size=MAX_MESSAGE,
                 ws_per_message_deflate=False,
             )
             server = uvicorn.Server(config)

@@ -33,7 +33,7 @@ from .reports import (
     Notice,
     RemoteOffer,
 )
-from .termination import Cause, Confidence, Termination
+from .termination import MEDIA_DIALECT, Cause, Confidence, Termination, TerminationReason
 from .transitions import Explain, ask, conclude, fold, fulfilled, settle
 from .views import CallView
 
@@ -311,6 +311,8 @@ class Switchboard:
             record.log.append(dressed)
 
     def _explain(self, cause: Cause, view: CallView) -> Termination:
+        if cause.dialect == MEDIA_DIALECT:
+            return Termination(reason=TerminationReason.MEDIA_LOST, native=cause.text, confidence=Confidence.REPORTED)
         try:
             return self._plugin_explains(cause, view)
         except Exception:  # noqa: BLE001

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "MEDIA_DIALECT",
     "Cause",
     "Confidence",
     "EndedBy",
@@ -137,6 +138,9 @@ class Cause:
     q850: int | None = None
     detail: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
+
+MEDIA_DIALECT = "media"
+"""The bridge's own vocabulary: what broke a media connection that it held itself."""
 
 _R = TerminationReason
 

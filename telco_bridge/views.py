@@ -56,7 +56,7 @@ class StreamView:
     @property
     def target(self) -> StreamTarget:
         """The stream as a command names it."""
-        return StreamTarget(self.id, self.modality, self.transport, self.name)
+        return StreamTarget(self.id, self.modality, self.transport, self.name, self.direction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +138,9 @@ class CallView:
         for stream in reversed(self.streams):
             if stream.command_id == command.id:
                 return stream
+        if command.endpoint is not None and command.endpoint.required:
+            # Other media of the same kind are not those that come to the bridge.
+            return None
         for stream in reversed(self.streams):
             if stream.command_id is None and stream.modality is command.modality and stream.live:
                 return stream

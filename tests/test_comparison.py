@@ -268,7 +268,8 @@ def test_the_move_from_ucwa_to_signalwire_says_what_is_lost_and_what_stays() -> 
     assert reasons[R.BUSY] is V.SAME
     assert reasons[R.UNALLOCATED_NUMBER] is V.COARSER
     assert reasons[R.DO_NOT_DISTURB] is V.LOST
-    assert reasons[R.MEDIA_LOST] is V.LOST, "a failure of media means that once people talk"
+    assert reasons[R.MEDIA_LOST] is V.SAME
+    assert abilities[Capability.RECEIVE_AUDIO] is V.GAINED
     assert reasons[R.NUMBER_CHANGED] is V.GAINED
     assert reasons[R.BLOCKED] is V.NEITHER
     assert {row.verdict for row in comparison.outward} == {V.LOST}, "SignalWire can be told no reason"

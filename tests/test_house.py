@@ -19,6 +19,7 @@ PLUGINS = ("telco_bridge_ucwa", "telco_bridge_signalwire")
 
 LAYERS = (
     ("_connect", "errors", "clock", "termination", "capabilities", "media"),
+    ("audio",),
     ("commands", "reports"),
     ("views",),
     ("_stamps",),
@@ -27,13 +28,17 @@ LAYERS = (
     ("transitions",),
     ("eventlog", "config"),
     ("provider",),
-    ("http", "switchboard"),
+    ("http", "switchboard", "mediagate"),
     ("connection", "reconciliation"),
     ("channel", "dispatch"),
+    ("callaudio",),
+    ("callrecording",),
     ("call", "dialing"),
     ("arrivals",),
     ("_discovery",),
     ("bridge",),
+    ("mediasocket",),
+    ("mediaserver",),
     ("web", "serving"),
     ("sandbox",),
     ("testing",),
@@ -106,7 +111,9 @@ def test_plugins_import_the_contract_and_never_each_other(plugin: str) -> None:
     for path in sources(ROOT / "plugins" / plugin):
         emulator = "emulator" in path.relative_to(ROOT / "plugins" / plugin).parts
         doors = (
-            (*allowed, "telco_bridge.sandbox", "telco_bridge.media") if emulator else (*allowed, "telco_bridge.sandbox")
+            (*allowed, "telco_bridge.sandbox", "telco_bridge.media", "telco_bridge.audio")
+            if emulator
+            else (*allowed, "telco_bridge.sandbox")
         )
         for name in every_import(path):
             if name.split(".")[0] == "telco_bridge":

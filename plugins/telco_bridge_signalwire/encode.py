@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
 
 from telco_bridge.provider import (
     CallState,
@@ -15,6 +16,7 @@ from telco_bridge.provider import (
     Dial,
     HangUp,
     MediaDirection,
+    MediaEndpoint,
     Modality,
     Refused,
     StartMedia,
@@ -24,15 +26,18 @@ from telco_bridge.provider import (
 )
 
 from .config import PROVIDER, SignalWireConfig, is_dialable, stream_url_problem
+from .media import codec
 from .wire import Pairs
 
 __all__ = [
     "EVENTS",
     "PublicUrl",
     "Request",
+    "connect",
     "dial",
     "end_words",
     "hang_up",
+    "keep_open",
     "list_calls",
     "read",
     "segment",
@@ -51,6 +56,10 @@ _DOCUMENTS = ("Url", "ApplicationSid", "Laml", "Twiml")
 _OURS_OF_DIAL = frozenset({"To", "From", "Timeout", "StatusCallback", "StatusCallbackEvent"})
 _OURS_OF_START = frozenset({"Url", "Name", "StatusCallback"})
 _OURS_OF_UPDATE = frozenset({"Status"})
+_NO_PUBLIC_URL = (
+    "SignalWire cannot bring audio here: it must reach the bridge from outside. Set web.public_url, and web.listen or "
+    "mount bridge.asgi"
+)
 _BEFORE_THE_ANSWER = (CallState.QUEUED, CallState.DIALING, CallState.RINGING)
 
 
@@ -67,7 +76,7 @@ class Request:
     method: str
     path: tuple[str, ...]
     query: Pairs = ()
-    form: Pairs = ()
+    form: Pairs = field(default=(), repr=False)
 
     @property
     def encoded_path(self) -> str:
@@ -124,31 +133,64 @@ def hang_up(command: HangUp, *, status: str) -> Request:
 def start(command: StartMedia, config: SignalWireConfig, url: PublicUrl) -> Request:
     """Return the request that copies the call's audio to a WebSocket.
 
-    Raises `Unsupported` for other media, for audio towards the call, and where nobody said where to send it; `Refused`
-    for an address that SignalWire does not take.
+    Raises `Unsupported` for other media, for audio towards the call, and where nobody said where to send it;
+    `ConfigError` where it cannot come to the bridge; `Refused` for an address that SignalWire does not take.
     """
     if command.modality is not Modality.AUDIO or command.offer is not None:
         raise Unsupported("SignalWire starts audio only, and without an SDP offer")
     if command.direction not in (None, MediaDirection.UNKNOWN, MediaDirection.RECEIVE):
         raise Unsupported(
             f"a stream started in a SignalWire call is a copy of its audio, so it cannot {command.direction}; "
-            "leave out `direction`, or use `receive`"
+            "leave out `direction`, or use call.audio(direction='both')"
         )
-    to = command.to or config.stream_url
-    if to is None:
-        raise Unsupported(
-            "SignalWire copies audio to a WebSocket server of yours: give its address as `to`, or set `stream_url`"
-        )
+    to, bearer = _far_end(command, config)
     problem = stream_url_problem(to)
     if problem is not None:
         raise _refused(f"cannot copy audio there: the address {problem}")
     extras = _extras(command, ours=_OURS_OF_START)
     form = [("Url", to), ("Name", command.stream_name or command.id)]
+    if bearer is not None:
+        form.append(("AuthorizationBearerToken", bearer))
     if not any(name == "Track" for name, _ in extras):
         # Its default differs between the REST API and cXML, so it is always said.
         form.append(("Track", "both_tracks"))
     form += _callback(url("stream", call=command.call, command=command.id))
     return Request(method="POST", path=("Calls", _ref(command), "Streams"), form=(*form, *extras))
+
+
+def connect(command: StartMedia, endpoint: MediaEndpoint, url: PublicUrl) -> tuple[Request, str]:
+    """Return the request that lets the call fetch a document, and that document: it connects the call both ways.
+
+    The document goes on with the one that keeps the call open. Raises `ConfigError` where SignalWire cannot reach the
+    bridge, `Refused` for native parameters, which the request has no place for.
+    """
+    document = url("voice", call=command.call, command=command.id)
+    callback = url("stream", call=command.call, command=command.id)
+    if endpoint.url is None or document is None or callback is None:
+        raise ConfigError(_NO_PUBLIC_URL)
+    problem = stream_url_problem(endpoint.url)
+    if problem is not None:
+        raise _refused(f"cannot connect audio there: the address {problem}; set web.public_url to an https address")
+    if command.native:
+        raise _refused("audio in both directions takes no native parameters: it is made by a document, not a request")
+    attributes = {
+        "url": endpoint.url,
+        "name": command.stream_name or command.id,
+        "codec": codec(endpoint.format),
+        "realtime": "true",
+        "authBearerToken": endpoint.bearer.get_secret_value(),
+        "statusCallback": callback,
+    }
+    said = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    return _fetch(command, document), f"<Connect><Stream {said}/></Connect>"
+
+
+def keep_open(command: StopMedia, url: PublicUrl) -> Request:
+    """Return the request that ends the document which connects the call both ways, and keeps the call open."""
+    document = url("voice", call=command.call)
+    if document is None:
+        raise ConfigError(_NO_PUBLIC_URL)
+    return _fetch(command, document)
 
 
 def stop(command: StopMedia, stream: StreamTarget) -> Request:
@@ -169,6 +211,26 @@ def list_calls(*, status: str | None = None, page_size: int = MAX_PAGE_SIZE) -> 
     """Return the request for the first page of the calls, of those in one status where it is given."""
     wanted = (("Status", status),) if status is not None else ()
     return Request(method="GET", path=("Calls",), query=(*wanted, ("PageSize", str(page_size))))
+
+
+def _far_end(command: StartMedia, config: SignalWireConfig) -> tuple[str, str | None]:
+    """Where the audio goes, and the token that is shown there."""
+    endpoint = command.endpoint
+    if endpoint is not None and endpoint.required and endpoint.url is None:
+        raise ConfigError(_NO_PUBLIC_URL)
+    elsewhere = command.to or config.stream_url
+    if endpoint is not None and endpoint.url is not None and (endpoint.required or elsewhere is None):
+        return endpoint.url, endpoint.bearer.get_secret_value()
+    if elsewhere is None:
+        raise Unsupported(
+            "SignalWire copies audio to a WebSocket server: give its address as `to`, set `stream_url`, or give the "
+            "bridge a public URL, so that the audio comes to the application itself"
+        )
+    return elsewhere, None
+
+
+def _fetch(command: Command, document: str) -> Request:
+    return Request(method="POST", path=("Calls", _ref(command)), form=(("Url", document), ("Method", "POST")))
 
 
 def _refused(message: str) -> Refused:

@@ -88,7 +88,8 @@ _STREAM = {
     "codec_error": _Meaning(_R.MEDIA_NEGOTIATION, _B.PROVIDER),
     "connection_refused": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
     "connection_refused_timeout_or_ssl_error": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
-    "general_error": _Meaning(_R.PROVIDER_ERROR, _B.PROVIDER),
+    # Connections that cannot be made have words of their own: this is one that was made and broke.
+    "general_error": _Meaning(_R.MEDIA_LOST, _B.UNKNOWN),
     "Duplicated stream ID": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
     "Duplicated stream name": _Meaning(_R.MEDIA_SETUP, _B.PROVIDER),
 }

@@ -22,6 +22,9 @@ from telco_bridge.provider import (
     Gone,
     HangUp,
     Host,
+    MediaDirection,
+    MediaEndpoint,
+    MediaWire,
     NotSent,
     ProviderError,
     ProviderSession,
@@ -30,6 +33,7 @@ from telco_bridge.provider import (
     Source,
     StartMedia,
     StopMedia,
+    StreamTarget,
     TooLate,
     Unreachable,
     Unsupported,
@@ -48,6 +52,7 @@ from .decode import (
     decode_stream_event,
     ended_stream,
 )
+from .media import SignalWireMedia
 from .signature import is_signed
 from .wire import (
     CallPage,
@@ -120,6 +125,8 @@ class SignalWireSession(ProviderSession):
         self._host = host
         self._told = host.url("status") is not None
         self._seen: dict[str, CallState] = {}
+        self._verbs: dict[str, str] = {}
+        """What a call's document begins with, by the command that was sent for it."""
         self.max_staleness = None if self._told else config.poll_interval
 
     async def check(self) -> None:
@@ -193,6 +200,9 @@ class SignalWireSession(ProviderSession):
         except Unreadable as error:
             return WebResponse(status=400, body=str(error).encode())
 
+    def media(self, opening: WebRequest) -> MediaWire:
+        return SignalWireMedia()
+
     async def _dial(self, command: Dial) -> None:
         request = encode.dial(command, self._config, self._host.url)
         call, as_of = await self._command(CallResource, request, f"dialling {command.to}")
@@ -213,30 +223,60 @@ class SignalWireSession(ProviderSession):
         self._report(decode_call(call, source=Source.ANSWER, as_of=as_of))
 
     async def _start(self, command: StartMedia) -> None:
+        if command.endpoint is not None and command.endpoint.direction is MediaDirection.BOTH:
+            await self._connect(command, command.endpoint)
+            return
         request = encode.start(command, self._config, self._host.url)
         ref = command.ref or ""
         stream, as_of = await self._command(StreamResource, request, f"starting a stream of call {ref}", late=True)
         self._report(decode_stream(stream, ref=ref, as_of=as_of, observable=self._told, command_id=command.id))
 
+    async def _connect(self, command: StartMedia, endpoint: MediaEndpoint) -> None:
+        """Let the call fetch another document; the connection that it makes tells the rest."""
+        request, verb = encode.connect(command, endpoint, self._host.url)
+        self._verbs[command.id] = verb
+        if len(self._verbs) > _MAX_SEEN:
+            del self._verbs[next(iter(self._verbs))]
+        ref = command.ref or ""
+        try:
+            call, as_of = await self._command(CallResource, request, f"connecting the audio of call {ref}", of=ref)
+        except AnswerLost:
+            raise
+        except ProviderError:
+            self._verbs.pop(command.id, None)
+            raise
+        self._report(decode_call(call, source=Source.ANSWER, as_of=as_of))
+
     async def _stop(self, command: StopMedia) -> None:
         """Stop every stream, whatever becomes of the others; then raise the gravest of what went wrong."""
-        requests = [(target.id.slot, encode.stop(command, target)) for target in command.streams]
-        ref = command.ref or ""
+        stops = [(target, *self._stopping(command, target)) for target in command.streams]
         troubles: list[ProviderError] = []
-        for slot, request in requests:
+        for target, request, model in stops:
+            slot, ref = target.id.slot, command.ref or ""
             asked = self._host.stamp()
+            of = slot if model is StreamResource else ref
             try:
-                what = f"stopping stream {slot} of call {ref}"
-                stream, as_of = await self._command(StreamResource, request, what, of=slot)
+                answer, as_of = await self._command(model, request, f"stopping stream {slot} of call {ref}", of=of)
             except ProviderError as trouble:
                 troubles.append(trouble)
-                if isinstance(trouble, TooLate) and trouble.code == _NO_SUCH_RESOURCE:
+                if of == slot and isinstance(trouble, TooLate) and trouble.code == _NO_SUCH_RESOURCE:
                     # A SID names one stream and is never used again: where it is unknown, nothing runs any more.
                     self._report(ended_stream(slot, ref=ref, as_of=asked))
             else:
-                self._report(decode_stream(stream, ref=ref, as_of=as_of, observable=self._told))
+                if isinstance(answer, StreamResource):
+                    self._report(decode_stream(answer, ref=ref, as_of=as_of, observable=self._told))
+                else:
+                    self._report(decode_call(answer, source=Source.ANSWER, as_of=as_of))
         if troubles:
             raise next((trouble for trouble in troubles if not isinstance(trouble, TooLate)), troubles[0])
+
+    def _stopping(
+        self, command: StopMedia, target: StreamTarget
+    ) -> tuple[encode.Request, type[StreamResource] | type[CallResource]]:
+        """The request that stops the stream, and what answers it: one both ways ends with the document that made it."""
+        if target.direction is MediaDirection.BOTH:
+            return encode.keep_open(command, self._host.url), CallResource
+        return encode.stop(command, target), StreamResource
 
     async def _list(self, status: str, found: dict[str, CallReport]) -> bool:
         """Add the calls in that status, and return whether all pages were read."""
@@ -363,7 +403,8 @@ class SignalWireSession(ProviderSession):
             self._report(decode_status(callback, as_of=self._host.stamp(), call_id=token))
         again = self._host.url("voice", **({"call": token} if token is not None else {}))
         redirect = f"<Redirect>{escape(again)}</Redirect>" if again is not None else ""
-        document = f'<?xml version="1.0" encoding="UTF-8"?><Response><Pause length="3600"/>{redirect}</Response>'
+        verb = self._verbs.get(tokens.get("command", ""), "")
+        document = f'<?xml version="1.0" encoding="UTF-8"?><Response>{verb}<Pause length="3600"/>{redirect}</Response>'
         return WebResponse(body=document.encode(), content_type=_XML)
 
     def _on_status(self, fields: Pairs, tokens: dict[str, str]) -> WebResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from telco_bridge.provider import CallState, CallView, Capability, Support, SupportLevel
+from telco_bridge.provider import CallState, CallView, Capability, MediaDirection, Support, SupportLevel
 
 __all__ = ["SUPPORT", "possible"]
 
@@ -43,6 +43,14 @@ SUPPORT: Mapping[Capability, Support] = MappingProxyType(
         Capability.STOP_AUDIO: Support(
             SupportLevel.FULL, "Stops the copy to the WebSocket. The call goes on, and the parties still hear it."
         ),
+        Capability.RECEIVE_AUDIO: Support(
+            SupportLevel.FULL, "Needs a public URL: a copy comes to the bridge by WebSocket, both tracks or one."
+        ),
+        Capability.SEND_AUDIO: Support(
+            SupportLevel.FULL,
+            "Needs a public URL. The call's own document is replaced by one that connects it to the bridge, and "
+            "afterwards by one that keeps it open; one two-way stream at a time, which hears the far end only.",
+        ),
         Capability.START_VIDEO: _NO_VIDEO,
         Capability.STOP_VIDEO: _NO_VIDEO,
         Capability.START_SCREEN: _NO_VIDEO,
@@ -69,11 +77,15 @@ SUPPORT: Mapping[Capability, Support] = MappingProxyType(
 """Every capability, with its level and what a user should know."""
 
 _UNANSWERED = frozenset({Capability.HANG_UP})
-_ANSWERED = frozenset({Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO})
+_ANSWERED = frozenset({Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.RECEIVE_AUDIO})
 
 
 def possible(view: CallView) -> frozenset[Capability]:
     """Return what the API accepts for a call in this state: streams only while it is answered (error 21220)."""
     if view.over or view.state is CallState.ENDED:
         return frozenset()
-    return _ANSWERED if view.state is CallState.CONNECTED else _UNANSWERED
+    if view.state is not CallState.CONNECTED:
+        return _UNANSWERED
+    # A second document that connects the call would end the first, and with it a stream that nobody asked to stop.
+    connected = any(stream.direction is MediaDirection.BOTH for stream in view.live_streams)
+    return _ANSWERED if connected else _ANSWERED | {Capability.SEND_AUDIO}

@@ -13,6 +13,10 @@ _EMULATED = SupportLevel.EMULATED
 _LATER = SupportLevel.NOT_IMPLEMENTED
 _CANNOT = SupportLevel.PROVIDER_CANNOT
 
+_NO_FRAMES = Support(
+    _CANNOT, "audio flows between phones, or in the application's own media stack; UCWA itself never carries it"
+)
+
 SUPPORT: Mapping[Capability, Support] = {
     Capability.DIAL: Support(_FULL, "the server rings the user's own phone first, then the other party"),
     Capability.DIAL_OFFER: Support(_FULL, "with an SDP offer of Microsoft's ICE and SRTP flavour"),
@@ -24,6 +28,8 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.HANG_UP: Support(_FULL, "leaves the whole conversation; the reason stays on this side"),
     Capability.START_AUDIO: Support(_FULL, "phone audio, or VoIP audio with an SDP offer"),
     Capability.STOP_AUDIO: Support(_FULL, "the server usually ends a conversation that has no media left"),
+    Capability.RECEIVE_AUDIO: _NO_FRAMES,
+    Capability.SEND_AUDIO: _NO_FRAMES,
     Capability.START_VIDEO: Support(_FULL, "with an SDP offer"),
     Capability.STOP_VIDEO: Support(_FULL, "the server usually ends a conversation that has no media left"),
     Capability.START_SCREEN: Support(_LATER),

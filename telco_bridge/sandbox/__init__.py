@@ -12,11 +12,14 @@ from .faults import Fault, Faults
 from .network import Sandbox
 from .numbers import DIRECTORY, Behaviour
 from .toy import ToyCarrier
+from .voices import SILENCE, Ear, Spoken, Tone, Voice
 
 __all__ = [
     "DIRECTORY",
+    "SILENCE",
     "Behaviour",
     "Clearing",
+    "Ear",
     "Emulator",
     "Exchange",
     "Fault",
@@ -27,8 +30,11 @@ __all__ = [
     "NetworkClock",
     "Sandbox",
     "Side",
+    "Spoken",
     "SteppedClock",
+    "Tone",
     "ToyCarrier",
+    "Voice",
     "WireLog",
     "WireRecord",
 ]

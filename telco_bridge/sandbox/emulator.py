@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -104,7 +105,8 @@ class Emulator(ABC):
         loop = self._loop
         if loop is not None:
             try:
-                loop.call_soon_threadsafe(action)
+                # In a context of its own: that of a caller on trio would make all in this loop believe it were trio's.
+                loop.call_soon_threadsafe(action, context=contextvars.Context())
             except RuntimeError:
                 # The loop was closed between the check and the call: the emulator is gone, and so is its news.
                 self._loop = None

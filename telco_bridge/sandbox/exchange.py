@@ -6,16 +6,19 @@ import itertools
 import random
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
+from ..clock import SystemClock
 from ..media import Modality
 from .clock import NetworkClock, SteppedClock, Timer
 from .faults import Fault, Faults
-from .numbers import Behaviour, lookup, normalize
+from .numbers import SPEAKS, Behaviour, lookup, normalize
+from .voices import Ear, Voice
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Clearing", "Exchange", "Leg", "LegEvent", "LegState", "Side"]
 
 AUDIO = frozenset({Modality.AUDIO})
+_CLEARED_KEPT = 100
 
 
 class LegState(StrEnum):
@@ -75,7 +79,14 @@ class Leg:
     """
 
     def __init__(
-        self, exchange: Exchange, number: int, caller: str, callee: str, media: frozenset[Modality], ours: Side
+        self,
+        exchange: Exchange,
+        number: int,
+        caller: str,
+        callee: str,
+        media: frozenset[Modality],
+        ours: Side,
+        voice: Voice,
     ) -> None:
         self._exchange = exchange
         self.id = f"leg-{number}"
@@ -90,6 +101,12 @@ class Leg:
         self.answered = False
         self.clearing: Clearing | None = None
         self.digits: list[tuple[Side, str]] = []
+        self.voice = voice
+        """What the far end says from the answer on."""
+        self.ear = Ear()
+        """What the far end has heard."""
+        self.answered_at: float | None = None
+        """When the voice began, by the exchange's `media_now()`; None before the answer."""
         self.watcher: Watcher | None = None
         self._timers: list[Timer] = []
 
@@ -114,6 +131,7 @@ class Leg:
             if self.state in (LegState.TRYING, LegState.RINGING):
                 self.state = LegState.UP
                 self.answered = True
+                self.answered_at = self._exchange.media_now()
                 if media is not None:
                     self.media &= media
                 self._tell(LegEvent.ANSWERED)
@@ -162,12 +180,30 @@ class Leg:
                 self.digits.append((by, digits))
                 self._tell(LegEvent.DIGITS)
 
+    def speech(self, since: float, start: int, count: int, *, rate: int) -> bytes:
+        """What the far end says: `count` samples of PCM16 from the sample `start` on, counted from an instant.
+
+        The instant is one of the exchange's `media_now()`. Silence where the far end has not answered by then.
+        """
+        answered = self.answered_at
+        if answered is None:
+            return bytes(2 * count)
+        at = start + round((since - answered) * rate)
+        if at < 0:
+            return bytes(2 * min(count, -at)) + self.voice.pcm(0, max(0, count + at), rate)
+        return self.voice.pcm(at, count, rate)
+
+    def play(self, pcm: bytes, *, rate: int, at: float) -> None:
+        """The platform lets the far end hear PCM16 from that instant on: on hold, muted or cleared it hears nothing."""
+        if self.state is LegState.UP and not self.held and not self.muted:
+            self.ear.hear(pcm, rate=rate, at=at)
+
     def _clear(self, clearing: Clearing) -> None:
         self.state = LegState.DOWN
         self.clearing = clearing
         for timer in self._timers:
             timer.cancel()
-        self._exchange.legs.pop(self.id, None)
+        self._exchange.retire(self)
         self._tell(LegEvent.CLEARED)
 
     def _tell(self, event: LegEvent) -> None:
@@ -184,7 +220,9 @@ class Exchange:
     """The network. Enter it (`with Exchange() as exchange:`) to let its time run.
 
     `speed` makes its time run faster than the machine's; a `SteppedClock` instead makes it stand still between steps.
-    A `name` lets configuration files refer to it for as long as it is open. All methods may be called from any thread.
+    Audio alone keeps to real time at any speed, as nobody could hear it otherwise; with a `SteppedClock` it keeps to
+    that. A `name` lets configuration files refer to it for as long as it is open. `voice` is what the number that
+    speaks says. All methods may be called from any thread.
     """
 
     _named: ClassVar[weakref.WeakValueDictionary[str, Exchange]] = weakref.WeakValueDictionary()
@@ -196,9 +234,11 @@ class Exchange:
         speed: float = 1.0,
         clock: SteppedClock | None = None,
         no_answer_after: float = 180.0,
+        voice: Voice | None = None,
         seed: int = 0,
     ) -> None:
         self.name = name
+        self.voice = voice
         self.clock: NetworkClock | SteppedClock = clock if clock is not None else NetworkClock(speed)
         self.no_answer_after = no_answer_after
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -218,11 +258,14 @@ class Exchange:
                     Fault.UNKNOWN_STATE,
                     Fault.DROP_REQUEST,
                     Fault.DROP_ANSWER,
+                    Fault.DROP_STREAM,
                 }
             )
         )
         """What the simulator provider, which has no wire, is told to suffer."""
         self._numbers = itertools.count(1)
+        self._cleared: deque[Leg] = deque(maxlen=_CLEARED_KEPT)
+        self._real_time = SystemClock()
         self._platforms: dict[str, Callable[[Leg], None]] = {}
         self._directory: dict[str, Behaviour] = {}
 
@@ -250,6 +293,27 @@ class Exchange:
         """The network's time in seconds."""
         return self.clock.now()
 
+    @property
+    def stepped(self) -> bool:
+        """Whether time stands still between steps, for audio too."""
+        return isinstance(self.clock, SteppedClock)
+
+    def media_now(self) -> float:
+        """The time that audio keeps to, in seconds: the machine's, or the stepped clock's."""
+        return self.clock.now() if self.stepped else self._real_time.now()
+
+    @property
+    def cleared(self) -> tuple[Leg, ...]:
+        """The latest hundred calls that were cleared, in order."""
+        with self.lock:
+            return tuple(self._cleared)
+
+    def retire(self, leg: Leg) -> None:
+        """A call is cleared."""
+        with self.lock:
+            if self.legs.pop(leg.id, None) is not None:
+                self._cleared.append(leg)
+
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
         """Run the action that many network seconds from now, under the network's lock."""
 
@@ -269,7 +333,8 @@ class Exchange:
 
     def behaviour(self, address: str) -> Behaviour:
         """What that address does when it is called."""
-        return self._directory.get(normalize(address)) or lookup(address)
+        known = self._directory.get(normalize(address)) or lookup(address)
+        return replace(known, voice=self.voice) if known is SPEAKS and self.voice is not None else known
 
     def call(self, *, caller: str, callee: str, media: frozenset[Modality] = AUDIO, watcher: Watcher) -> Leg:
         """A platform calls somebody. The watcher is told what happens; nothing is told before this returns."""
@@ -295,7 +360,8 @@ class Exchange:
             return leg
 
     def _leg(self, caller: str, callee: str, media: frozenset[Modality], ours: Side) -> Leg:
-        leg = Leg(self, next(self._numbers), caller, callee, media, ours)
+        voice = self.behaviour(callee if ours is Side.CALLER else caller).voice
+        leg = Leg(self, next(self._numbers), caller, callee, media, ours, voice)
         self.legs[leg.id] = leg
         return leg
 

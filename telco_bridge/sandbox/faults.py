@@ -42,6 +42,14 @@ class Fault(StrEnum):
     LOSE_APPLICATION = "lose_application"
     REFUSE_STREAM = "refuse_stream"
     """The media connection of a stream cannot be made."""
+    DROP_STREAM = "drop_stream"
+    """The media connection of a stream breaks, without a word."""
+    LOSE_MEDIA = "lose_media"
+    """The next frame is lost: its number and its place in time are skipped."""
+    REORDER_MEDIA = "reorder_media"
+    """The next frame comes after the one that follows it."""
+    DELAY_MEDIA = "delay_media"
+    """No frame comes for a while (`seconds`), then all that were due come at once."""
 
 
 @dataclass
@@ -61,6 +69,11 @@ class Faults:
         """What was made, on what, in order."""
         self._lock = threading.Lock()
         self._ordered: list[_Injected] = []
+
+    @property
+    def ordered(self) -> bool:
+        """Whether any trouble is ordered and not yet made. It is cheap to ask."""
+        return bool(self._ordered)
 
     def inject(self, fault: Fault, *, times: int | None = 1, on: str = "", **options: object) -> None:
         """Order a trouble for the next `times` chances (None: always), where the operation's name contains `on`."""

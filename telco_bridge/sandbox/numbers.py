@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DIRECTORY", "UNALLOCATED", "Behaviour", "lookup", "normalize"]
+from .voices import SILENCE, Tone, Voice
+
+__all__ = ["DIRECTORY", "SPEAKS", "UNALLOCATED", "Behaviour", "lookup", "normalize"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +14,8 @@ class Behaviour:
     """What a called party does; times are in seconds of the network's clock.
 
     `rings_after` counts from the call, the others from the ringing (`hangs_up_after` from the answer). `refuses` is a
-    SIP status with its phrase. None means never. `video` says whether it takes video when it is offered.
+    SIP status with its phrase. None means never. `video` says whether it takes video when it is offered, `voice`
+    what it says once it is connected, whoever called whom.
     """
 
     what: str
@@ -22,6 +25,7 @@ class Behaviour:
     refuses_after: float = 0.5
     hangs_up_after: float | None = None
     video: bool = False
+    voice: Voice = SILENCE
 
 
 UNALLOCATED = Behaviour(what="is not allocated", rings_after=None, refuses=(404, "Not Found"), refuses_after=0.2)
@@ -33,6 +37,8 @@ _DECLINES = Behaviour(what="rings, then declines", refuses=(603, "Decline"), ref
 _SILENT = Behaviour(what="rings and never answers")
 _HANGS_UP = Behaviour(what="answers, then hangs up", answers_after=1.0, hangs_up_after=2.0)
 _VIDEO = Behaviour(what="answers with audio and video", answers_after=1.0, video=True)
+SPEAKS = Behaviour(what="answers and speaks", answers_after=1.0, voice=Tone(440))
+"""The one whose voice an exchange may replace by its own."""
 
 DIRECTORY: dict[str, Behaviour] = {
     "+15550100": _ANSWERS,
@@ -41,6 +47,7 @@ DIRECTORY: dict[str, Behaviour] = {
     "+15550103": _SILENT,
     "+15550104": _HANGS_UP,
     "+15550105": UNALLOCATED,
+    "+15550106": SPEAKS,
     "sip:answer@sandbox.test": _ANSWERS,
     "sip:busy@sandbox.test": _BUSY,
     "sip:decline@sandbox.test": _DECLINES,
@@ -48,6 +55,7 @@ DIRECTORY: dict[str, Behaviour] = {
     "sip:hangup@sandbox.test": _HANGS_UP,
     "sip:nobody@sandbox.test": UNALLOCATED,
     "sip:video@sandbox.test": _VIDEO,
+    "sip:speak@sandbox.test": SPEAKS,
 }
 """The magic numbers and their SIP twins."""
 

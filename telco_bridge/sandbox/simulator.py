@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
@@ -36,6 +37,7 @@ from ..provider import (
     Hold,
     Host,
     Invitation,
+    MediaEndpoint,
     Mute,
     NotSent,
     Party,
@@ -63,6 +65,8 @@ from ..provider import (
 from ..reports import DigitHeard, Fact
 from .exchange import Exchange, Leg, LegEvent, LegState, Side
 from .faults import Fault
+from .lines import AudioLine
+from .playout import Speaker
 
 __all__ = ["REASONS", "SimulatorConfig", "SimulatorSession", "telco_bridge_provider"]
 
@@ -102,6 +106,8 @@ SUPPORT = {
     Capability.HANG_UP: _FULL,
     Capability.START_AUDIO: _FULL,
     Capability.STOP_AUDIO: Support(SupportLevel.FULL, "the call goes on, silent"),
+    Capability.RECEIVE_AUDIO: _FULL,
+    Capability.SEND_AUDIO: _FULL,
     Capability.START_VIDEO: _FULL,
     Capability.STOP_VIDEO: Support(SupportLevel.FULL, "the call goes on"),
     Capability.START_SCREEN: Support(SupportLevel.PROVIDER_CANNOT),
@@ -182,7 +188,16 @@ def possible(view: CallView) -> frozenset[Capability]:
     if view.direction is CallDirection.INBOUND and view.state is CallState.RINGING:
         allowed |= {c.ANSWER, c.REJECT, c.REDIRECT}
     if view.state is CallState.CONNECTED:
-        allowed |= {c.START_AUDIO, c.STOP_AUDIO, c.START_VIDEO, c.STOP_VIDEO, c.STOP_REASON, c.SEND_DIGITS}
+        allowed |= {
+            c.RECEIVE_AUDIO,
+            c.SEND_AUDIO,
+            c.START_AUDIO,
+            c.STOP_AUDIO,
+            c.START_VIDEO,
+            c.STOP_VIDEO,
+            c.STOP_REASON,
+            c.SEND_DIGITS,
+        }
         allowed |= {c.RESUME if view.held else c.HOLD, c.UNMUTE if view.muted else c.MUTE}
     return frozenset(allowed)
 
@@ -219,9 +234,15 @@ class SimulatorSession(ProviderSession):
         self._legs: dict[str, Leg] = {}
         self._tokens: dict[str, str] = {}
         self._left = False
+        self._lines: list[AudioLine] = []
+        self._speakers: dict[str, Speaker] = {}
+        """What is played in each call that has lines."""
+        self._opened: deque[AudioLine] = deque()
+        """Lines whose audio does not flow yet."""
+        self._more = anyio.Event()
         self._overtaken: list[Fact] = []
         """What is told after the next event, by a fault."""
-        self._said: queue.SimpleQueue[tuple[Fact, ...] | None] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._courier = threading.Thread(target=self._carry, name="telco-bridge-simulator", daemon=True)
         self._courier.start()
         for number in config.numbers:
@@ -252,10 +273,12 @@ class SimulatorSession(ProviderSession):
                 leg.refuse(603, "Decline", by=leg.ours)
             case Redirect():
                 leg.refuse(302, "Moved Temporarily", by=leg.ours)
+            case StartMedia() if command.endpoint is not None and command.endpoint.required:
+                self._open_line(command, command.endpoint, leg)
             case StartMedia():
                 leg.set_media(leg.media | {command.modality})
             case StopMedia():
-                leg.set_media(leg.media - command.modalities, why=command.reason)
+                self._stop(command, leg)
             case Hold():
                 leg.set_held(True)
             case Resume():
@@ -283,6 +306,44 @@ class SimulatorSession(ProviderSession):
                 reports.insert(0, replace(self._describe(leg, Source.PUSH), command_id=None))
         self._report(*reports)
 
+    def _open_line(self, command: StartMedia, endpoint: MediaEndpoint, leg: Leg) -> None:
+        """Bring the call's audio to the application."""
+        port = self._host.media(endpoint)
+        if port is None:
+            raise TooLate(f"{command.name}: nobody waits for the audio any more")
+        speaker = self._speakers.setdefault(leg.id, Speaker())
+        line = AudioLine(
+            exchange=self._exchange, leg=leg, port=port, endpoint=endpoint, command_id=command.id, speaker=speaker
+        )
+        self._lines.append(line)
+        self._opened.append(line)
+        self._more.set()
+
+    def _stop(self, command: StopMedia, leg: Leg) -> None:
+        wanted = {target.id.slot for target in command.streams}
+        lines = [line for line in self._lines if line.slot in wanted]
+        for line in lines:
+            line.stop()
+        media = frozenset(s.modality for s in command.streams if s.id.slot not in {line.slot for line in lines})
+        leg.set_media(leg.media - media, why=command.reason)
+
+    async def run(self) -> None:
+        """Let the audio of calls flow."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                while self._opened:
+                    tasks.start_soon(self._carry_audio, self._opened.popleft())
+                self._more = anyio.Event()
+                await self._more.wait()
+
+    async def _carry_audio(self, line: AudioLine) -> None:
+        try:
+            await line.run(self._host.clock)
+        finally:
+            self._lines.remove(line)
+            if all(other.leg is not line.leg for other in self._lines):
+                self._speakers.pop(line.leg.id, None)
+
     def _ring(self, leg: Leg) -> None:
         """Somebody calls one of our numbers."""
         leg.watcher = self._watch
@@ -298,6 +359,7 @@ class SimulatorSession(ProviderSession):
             side, digits = leg.digits[-1]
             heard = digits if side is leg.far else ""
             facts = [DigitHeard(as_of=stamp, ref=leg.id, digit=digit) for digit in heard]
+            self._in_the_loop(lambda: self._tell_lines(leg, heard))
         elif self._exchange.faults.take(Fault.UNKNOWN_STATE, f"{event}") is not None:
             facts = [CallReport(source=Source.PUSH, as_of=stamp, ref=leg.id, native_state="perplexed")]
         if self._exchange.faults.take(Fault.DOUBLE_EVENT, f"{event}") is not None:
@@ -308,11 +370,20 @@ class SimulatorSession(ProviderSession):
         else:
             self._report(*facts, *overtaken)
 
+    def _tell_lines(self, leg: Leg, digits: str) -> None:
+        for line in self._lines:
+            if line.leg is leg:
+                for digit in digits:
+                    line.hear_digit(digit)
+
     def _report(self, *facts: Fact) -> None:
+        self._in_the_loop(lambda: self._host.report(*facts))
+
+    def _in_the_loop(self, work: Callable[[], None]) -> None:
         if threading.get_ident() == self._home:
-            self._host.report(*facts)
+            work()
         elif not self._left:
-            self._said.put(facts)
+            self._said.put(work)
 
     def _carry(self) -> None:
         """Bring what the network says to the bridge's loop.
@@ -320,8 +391,8 @@ class SimulatorSession(ProviderSession):
         The network speaks under its lock, and the way into the loop waits for the loop, which may be waiting for that
         lock: only a thread that holds nothing can go between.
         """
-        while (facts := self._said.get()) is not None:
-            self._portal.call(self._host.report, *facts)
+        while (work := self._said.get()) is not None:
+            self._portal.call(work)
 
     async def leave(self) -> None:
         """Hear no more of the network; what it has said already still arrives."""
@@ -363,7 +434,8 @@ class SimulatorSession(ProviderSession):
                     state=StreamState.ACTIVE,
                 )
                 for modality in sorted(media)
-            ),
+            )
+            + tuple(line.report for line in tuple(self._lines) if line.leg is leg and leg.state is LegState.UP),
             streams_complete=leg.state is LegState.UP,
             cause=self._cause(leg),
             native={"leg": leg.id, "state": str(leg.state), "caller": leg.caller, "callee": leg.callee},

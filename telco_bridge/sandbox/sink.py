@@ -6,12 +6,14 @@ import asyncio
 import hmac
 import json
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, cast
 
 __all__ = ["SinkConnection", "StreamSink"]
 
+_KEPT = 10_000
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
@@ -23,7 +25,7 @@ class SinkConnection:
     def __init__(self, sink: StreamSink, path: str, headers: Mapping[str, str], send: _Send) -> None:
         self._sink = sink
         self._send = send
-        self._messages: list[Mapping[str, object]] = []
+        self._messages: deque[Mapping[str, object]] = deque(maxlen=_KEPT)
         self.path = path
         self.headers = headers
         """By lower-case name."""
@@ -33,7 +35,7 @@ class SinkConnection:
 
     @property
     def messages(self) -> tuple[Mapping[str, object], ...]:
-        """The JSON objects received so far, in order. Anything else that arrives is under the key `raw`."""
+        """The latest JSON objects, in order: a minute's or more. Anything else that arrives is under the key `raw`."""
         with self._sink.changed:
             return tuple(self._messages)
 

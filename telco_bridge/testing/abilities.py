@@ -38,7 +38,9 @@ _R = TerminationReason
 _OUTBOUND = (Capability.DIAL, Capability.HANG_UP)
 _KEPT_BY_THE_CORE = (Capability.RING_TIMEOUT, Capability.MAX_DURATION, Capability.LIST_CALLS)
 _ASKED_FOR_BY_NOBODY = (Capability.HEAR_DIGITS, Capability.STOP_REASON)
-_ASKED_ALONE = [c for c in Capability if c not in (*_OUTBOUND, *_KEPT_BY_THE_CORE, *_ASKED_FOR_BY_NOBODY)]
+_ASKED_FOR_WITH_OTHERS = (Capability.RECEIVE_AUDIO, Capability.SEND_AUDIO)
+_NOT_ASKED_ALONE = (*_OUTBOUND, *_KEPT_BY_THE_CORE, *_ASKED_FOR_BY_NOBODY, *_ASKED_FOR_WITH_OTHERS)
+_ASKED_ALONE = [c for c in Capability if c not in _NOT_ASKED_ALONE]
 """What a command asks for, and nothing else with it."""
 
 

@@ -17,13 +17,14 @@ if find_spec("trio") is None:
 pytest.register_assert_rewrite(
     *(
         f"telco_bridge.testing.{name}"
-        for name in ("calls", "inbound", "abilities", "reasons", "secrecy", "streams", "trouble", "truth")
+        for name in ("calls", "inbound", "abilities", "audio", "reasons", "secrecy", "streams", "trouble", "truth")
     )
 )
 
 from .. import _discovery  # noqa: E402
 from ..provider import CONTRACT  # noqa: E402
 from .abilities import AbilityPromises  # noqa: E402
+from .audio import AudioPromises  # noqa: E402
 from .calls import CallPromises  # noqa: E402
 from .harness import Harness  # noqa: E402
 from .inbound import InboundPromises  # noqa: E402
@@ -46,6 +47,7 @@ class ProviderContract(
     TroublePromises,
     SecrecyPromises,
     StreamPromises,
+    AudioPromises,
     InboundPromises,
 ):
     """Every promise of the contract, as tests. Inherit from it, and give it one fixture:

@@ -11,7 +11,7 @@ from .. import _discovery
 from ..clock import Clock
 from ..config import TABLES
 from ..media import Modality
-from ..provider import Command, ProviderPlugin
+from ..provider import Capability, Command, ProviderPlugin
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,6 +28,8 @@ class FarEnd(StrEnum):
     """Rings, answers after a moment and stays."""
     ANSWERS_WITH_VIDEO = "answers_with_video"
     """The same, with every modality that is offered. Needed where the application can offer video."""
+    SPEAKS = "speaks"
+    """Rings, answers, and says something. Needed where audio comes to the application."""
     HANGS_UP = "hangs_up"
     """Rings, answers, and hangs up a moment later."""
     RINGS = "rings"
@@ -58,6 +60,8 @@ class Trouble(StrEnum):
     """What a command causes is told before the command is answered."""
     EVENT_FORGED = "event_forged"
     """Somebody else tells what only the provider could."""
+    MEDIA_BROKEN = "media_broken"
+    """The way of the audio between the provider and the application breaks."""
     STATE_UNKNOWN = "state_unknown"
     """A state is told with a word that nobody has documented."""
 
@@ -97,6 +101,8 @@ class Harness(ABC):
     """The time that the bridge lives by in these tests; None is the machine's."""
     impossible: Mapping[Trouble, str] = {}
     """The troubles that this provider cannot meet, each with the reason."""
+    lacks: Mapping[Capability, str] = {}
+    """What this set-up cannot do although the provider can, each with the reason."""
     offer: str | None = None
     """An SDP body with audio and video, for providers where the application brings the media."""
     ends_with_last_stream: bool = False
@@ -184,6 +190,10 @@ class Harness(ABC):
         Needed where the reason of a stop travels.
         """
         raise NotImplementedError(f"{type(self).__name__}.stop_reasons: return the reasons that the provider was given")
+
+    def listened(self, call: Call) -> bytes | None:
+        """Return what the far end has heard since its answer, as PCM16 at 8 kHz; None where nobody can tell."""
+        return None
 
     def heard(self, call: Call) -> str:
         """Return the digits that the far end of the call has heard. Needed where digits can be sent."""

@@ -116,6 +116,8 @@ def _skip_where_it_does_not_apply(kept: Promise, harness: Harness) -> None:
         if declared is None or not declared.usable:
             level = declared.level if declared is not None else "not declared"
             skip(f"{capability} is {level}")
+        if capability in harness.lacks:
+            skip(f"{capability} is not possible in this set-up: {harness.lacks[capability]}")
     for trouble in kept.troubles:
         if trouble in harness.impossible:
             skip(f"{trouble} cannot happen: {harness.impossible[trouble]}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from ..provider import Command, ProviderPlugin
+from ..provider import Capability, Command, ProviderPlugin
 from ..sandbox import Emulator, Fault, Faults, Leg, LegState, Sandbox
 from .harness import Caller, FarEnd, Harness, Trouble
 
@@ -26,6 +26,7 @@ __all__ = ["SandboxHarness"]
 _ADDRESSES = {
     FarEnd.ANSWERS: "+15550100",
     FarEnd.ANSWERS_WITH_VIDEO: "sip:video@sandbox.test",
+    FarEnd.SPEAKS: "+15550106",
     FarEnd.BUSY: "+15550101",
     FarEnd.DECLINES: "+15550102",
     FarEnd.RINGS: "+15550103",
@@ -44,6 +45,7 @@ _FAULTS = {
     Trouble.EVENT_EARLY: Fault.EVENT_BEFORE_ANSWER,
     Trouble.EVENT_FORGED: Fault.UNSIGNED_EVENT,
     Trouble.STATE_UNKNOWN: Fault.UNKNOWN_STATE,
+    Trouble.MEDIA_BROKEN: Fault.DROP_STREAM,
 }
 
 _TOLD = (
@@ -78,6 +80,7 @@ class SandboxHarness(Harness):
         faults: Mapping[Trouble, Fault] | None = None,
         settings: Mapping[str, object] | None = None,
         impossible: Mapping[Trouble, str] | None = None,
+        lacks: Mapping[Capability, str] | None = None,
         number: str | None = None,
         offer: str | None = None,
         ends_with_last_stream: bool = False,
@@ -88,6 +91,7 @@ class SandboxHarness(Harness):
     ) -> None:
         self.sandbox = sandbox if sandbox is not None else Sandbox(provider, speed=speed)
         self.impossible = impossible or {}
+        self.lacks = lacks or {}
         self.offer = offer
         self.ends_with_last_stream = ends_with_last_stream
         self._provider = provider
@@ -169,7 +173,9 @@ class SandboxHarness(Harness):
                 "cannot happen to this provider"
             )
         options = {"retry_after": 0} if trouble is Trouble.RATE_LIMITED else {}
-        operation = self._events if trouble in _TOLD else self._operation(on)
+        operation = (
+            self._events if trouble in _TOLD else "media" if trouble is Trouble.MEDIA_BROKEN else self._operation(on)
+        )
         self._injected.append((trouble, fault, operation, len(faults.made)))
         faults.inject(fault, times=times, on=operation, **options)
 
@@ -206,6 +212,9 @@ class SandboxHarness(Harness):
 
     def stop_reasons(self) -> Sequence[str]:
         return self.sandbox.exchange.stop_reasons[self._reasons_before :]
+
+    def listened(self, call: Call) -> bytes | None:
+        return self._newest().ear.pcm(rate=8000)
 
     def heard(self, call: Call) -> str:
         leg = self._newest()

@@ -26,7 +26,7 @@ class SecrecyPromises:
         options = harness.options
         secrets = {name: v.get_secret_value() for name, v in options if isinstance(v, SecretStr)}
         if not secrets:
-            skip("the provider has no secrets")
+            skip("this set-up has no secrets")
         caplog.set_level(logging.DEBUG)
         shown: dict[str, str] = {"the settings": f"{options!r} {options}"}
         async with trial(harness) as line:

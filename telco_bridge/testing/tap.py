@@ -18,6 +18,9 @@ from ..provider import (
     Fact,
     Gone,
     Host,
+    MediaEndpoint,
+    MediaPort,
+    MediaWire,
     ProviderPlugin,
     ProviderSession,
     WebRequest,
@@ -93,6 +96,9 @@ class _TappedHost(Host):
     def url(self, path: str, **query: str) -> str | None:
         return self._host.url(path, **query)
 
+    def media(self, endpoint: MediaEndpoint) -> MediaPort | None:
+        return self._host.media(endpoint)
+
 
 class _TappedSession(ProviderSession):
     def __init__(self, tap: Tap, session: ProviderSession) -> None:
@@ -119,6 +125,9 @@ class _TappedSession(ProviderSession):
 
     async def receive(self, request: WebRequest) -> WebResponse:
         return await self._session.receive(request)
+
+    def media(self, opening: WebRequest) -> MediaWire:
+        return self._session.media(opening)
 
 
 @dataclass(frozen=True, slots=True)

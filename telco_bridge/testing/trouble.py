@@ -195,7 +195,7 @@ class TroublePromises:
         guess = "a-guess-that-is-wrong"
         wrong = {**harness.settings, **{name: guess for name, v in harness.options if isinstance(v, SecretStr)}}
         if wrong == harness.settings:
-            skip("the provider has no secrets")
+            skip("this set-up has no secrets")
         sent = harness.sent()
 
         with pytest.raises(AuthenticationFailed) as refusal:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from telco_bridge.provider import Command, Dial, HangUp
+from telco_bridge.provider import Capability, Command, Dial, HangUp
 from telco_bridge.sandbox import NetworkClock, Sandbox
 from telco_bridge.testing import Harness, ProviderContract, SandboxHarness, Trouble
 
@@ -27,6 +27,7 @@ class TestSignalWire(ProviderContract):
             yield harness
 
 
+NOTHING_BROUGHT = "without a public URL SignalWire cannot bring audio to the bridge"
 NOTHING_TOLD = "without a public URL nothing is told: the bridge asks"
 
 
@@ -47,6 +48,7 @@ class TestSignalWireByPolling(ProviderContract):
             events="GET Calls/{sid}",
             settings={"poll_interval": 0.2},
             impossible=dict.fromkeys(untold, NOTHING_TOLD),
+            lacks=dict.fromkeys((Capability.RECEIVE_AUDIO, Capability.SEND_AUDIO), NOTHING_BROUGHT),
             sandbox=sandbox,
         ) as harness:
             harness.clock = NetworkClock(speed=5)

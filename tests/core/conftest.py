@@ -35,6 +35,7 @@ from telco_bridge.provider import (
     Hold,
     Host,
     Invitation,
+    MediaWire,
     Modality,
     Mute,
     Party,
@@ -101,6 +102,7 @@ def possible(view: CallView) -> frozenset[Capability]:
         allowed |= {Capability.ANSWER, Capability.REJECT, Capability.REDIRECT}
     if view.state is CallState.CONNECTED:
         allowed |= {Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.START_VIDEO, Capability.STOP_VIDEO}
+        allowed |= {Capability.RECEIVE_AUDIO, Capability.SEND_AUDIO}
         allowed |= {Capability.SEND_DIGITS, Capability.HOLD, Capability.RESUME, Capability.MUTE, Capability.UNMUTE}
     return frozenset(allowed)
 
@@ -140,6 +142,9 @@ class ScriptedSession(ProviderSession):
     async def receive(self, request: WebRequest) -> WebResponse:
         return await self.script.receive(request)
 
+    def media(self, opening: WebRequest) -> MediaWire:
+        return self.script.media(opening)
+
 
 @dataclass
 class Script:
@@ -166,6 +171,7 @@ class Script:
         self.run: Callable[[], Awaitable[None]] = anyio.sleep_forever
         self.read: Callable[[str], Awaitable[CallReport | Gone]] = self.tell
         self.receive: Callable[[WebRequest], Awaitable[WebResponse]] = _not_found
+        self.media: Callable[[WebRequest], MediaWire] = _no_media
         self.explain: Callable[[Cause, CallView], Termination] = explain
         self.possible: Callable[[CallView], frozenset[Capability]] = possible
         self._numbers = 0
@@ -314,6 +320,10 @@ async def _nothing() -> None:
 
 async def _not_found(request: WebRequest) -> WebResponse:
     return WebResponse(status=404)
+
+
+def _no_media(opening: WebRequest) -> MediaWire:
+    raise Unsupported("no media")
 
 
 class Soon:

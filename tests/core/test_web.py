@@ -155,7 +155,7 @@ async def test_a_request_that_the_plugin_parks_does_not_hang_the_exit(opening: O
     assert answers[0].status_code == 503
 
 
-async def test_a_websocket_is_refused(opening: Opening) -> None:
+async def test_a_websocket_that_nobody_expects_is_refused(opening: Opening) -> None:
     sent: list[object] = []
 
     async def send(message: object) -> None:
@@ -164,7 +164,8 @@ async def test_a_websocket_is_refused(opening: Opening) -> None:
     async def receive() -> dict[str, object]:
         return {"type": "websocket.connect"}
 
-    await opening().asgi({"type": "websocket"}, receive, send)  # type: ignore[arg-type]
+    scope = {"type": "websocket", "path": "/media/0123/secret", "headers": [], "query_string": b"", "scheme": "ws"}
+    await opening().asgi(scope, receive, send)  # type: ignore[arg-type]
 
     assert sent == [{"type": "websocket.close", "code": 1008}]
 

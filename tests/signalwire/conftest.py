@@ -19,6 +19,8 @@ from telco_bridge.serving import Server
 from telco_bridge_signalwire.config import SignalWireConfig
 from telco_bridge_signalwire.emulator import SignalWireEmulator
 
+from .listener import Listener
+
 WAITING = '<?xml version="1.0" encoding="UTF-8"?><Response><Pause length="3600"/></Response>'
 
 
@@ -110,6 +112,14 @@ def sink() -> Iterator[StreamSink]:
     served = StreamSink(bearer=None)
     with Server(served, started=served.started, stopped=served.stopped):
         yield served
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Requested before the emulator, and so closed after it."""
+    served = Listener()
+    yield served
+    served.close()
 
 
 @pytest.fixture

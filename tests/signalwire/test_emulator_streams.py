@@ -29,8 +29,8 @@ def test_a_stream_is_queued_then_connects_and_starts(rest, application, sink):
     }
     assert (told["StreamSid"], told["StreamTrack"], told["Unique-ID"]) == (stream["sid"], "both_tracks", call)
     assert told["Timestamp"].endswith("Z")
-    assert sink.wait_for(lambda s: s.connections and len(s.connections[0].messages) == 2)
-    connected, started = sink.connections[0].messages
+    assert sink.wait_for(lambda s: s.connections and len(s.connections[0].messages) >= 2)
+    connected, started = sink.connections[0].messages[:2]
     assert connected == {"event": "connected", "protocol": "Call", "version": "0.2.0"}
     assert started["sequenceNumber"] == "1"
     assert started["start"] == {
@@ -67,7 +67,8 @@ def test_a_stream_is_stopped_by_sid_or_name_and_the_call_goes_on(rest, applicati
     assert (answer.status_code, answer.json()["status"], answer.json()["sid"]) == (200, "stopped", stream["sid"])
     application.wait("/stream", "stream-stopped")
     assert sink.wait_for(lambda s: s.connections[0].closed)
-    assert sink.connections[0].messages[-1] == {"event": "stop", "sequenceNumber": "2"}
+    last = sink.connections[0].messages[-1]
+    assert last == {"event": "stop", "sequenceNumber": str(len(sink.connections[0].messages) - 1)}
     assert rest.call(call)["status"] == "in-progress"
 
 
@@ -170,7 +171,8 @@ def test_the_end_of_the_call_stops_its_streams(rest, application, sink):
     rest.post(f"Calls/{call}", Status="completed")
 
     application.wait("/stream", "stream-stopped")
-    assert sink.wait_for(lambda s: s.connections[0].events == ("connected", "start", "stop"))
+    assert sink.wait_for(lambda s: s.connections[0].events[-1:] == ("stop",))
+    assert sink.connections[0].events[:2] == ("connected", "start")
 
 
 @pytest.mark.parametrize(("code", "word"), [(1000, "stream-stopped"), (1011, "stream-error")])

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from urllib.parse import unquote
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from telco_bridge.audio.formats import PCM16_16K
 from telco_bridge.provider import (
     CallState,
     ConfigError,
     Dial,
     HangUp,
     MediaDirection,
+    MediaEndpoint,
     Modality,
     Refused,
     StartMedia,
@@ -299,3 +303,94 @@ def test_an_identity_stays_one_part_of_the_path(sid):
     part = path.removeprefix("Calls/")
     assert not set(part) & set("/?#.&= ")
     assert unquote(part) == sid
+
+
+def endpoint(*, direction=MediaDirection.RECEIVE, required=True, url="wss://app.example.net/media/7f", form=PCM16_16K):
+    return MediaEndpoint(
+        id="7f",
+        url=url,
+        bearer=SecretStr("the-bearer"),
+        secret_url=None,
+        direction=direction,
+        format=form,
+        required=required,
+    )
+
+
+def test_a_copy_to_the_bridge_shows_its_token(config, host):
+    request = encode.start(started(endpoint=endpoint()), config, host.url)
+
+    assert ("Url", "wss://app.example.net/media/7f") in request.form
+    assert ("AuthorizationBearerToken", "the-bearer") in request.form
+    assert "the-bearer" not in repr(request)
+
+
+def test_the_application_itself_hears_even_where_another_place_is_configured(configure, host):
+    config = configure(stream_url="wss://media.example.net/in")
+
+    assert ("Url", "wss://app.example.net/media/7f") in encode.start(
+        started(endpoint=endpoint()), config, host.url
+    ).form
+
+
+def test_a_place_that_nobody_waits_at_is_used_where_there_is_no_other(configure, host):
+    nobody = endpoint(required=False)
+
+    def url(config, **fields):
+        return dict(encode.start(started(endpoint=nobody, **fields), config, host.url).form)["Url"]
+
+    assert url(configure(stream_url="wss://media.example.net/in")) == "wss://media.example.net/in"
+    assert url(configure(stream_url=...), to="wss://other.example.net/x") == "wss://other.example.net/x"
+    assert url(configure(stream_url=...)) == "wss://app.example.net/media/7f"
+
+
+def test_audio_cannot_come_to_a_bridge_that_nobody_can_reach(config, deaf_host):
+    with pytest.raises(ConfigError, match=r"Set web\.public_url"):
+        encode.start(started(endpoint=endpoint(url=None)), config, deaf_host.url)
+    both = endpoint(url=None, direction=MediaDirection.BOTH)
+    with pytest.raises(ConfigError, match=r"Set web\.public_url"):
+        encode.connect(started(endpoint=both), both, deaf_host.url)
+
+
+def test_a_call_is_connected_both_ways_by_a_document_of_ours(host):
+    both = endpoint(direction=MediaDirection.BOTH)
+
+    request, verb = encode.connect(started(endpoint=both), both, host.url)
+
+    assert request.path == ("Calls", "C")
+    assert request.form == (("Url", "https://app.example.net/voice?call=call-1&command=cmd-1"), ("Method", "POST"))
+    stream = fromstring(verb).find("Stream")
+    assert stream is not None
+    assert stream.attrib == {
+        "url": "wss://app.example.net/media/7f",
+        "name": "cmd-1",
+        "codec": "L16@16000h",
+        "realtime": "true",
+        "authBearerToken": "the-bearer",
+        "statusCallback": "https://app.example.net/stream?call=call-1&command=cmd-1",
+    }
+
+
+def test_a_document_takes_no_parameters_of_a_request(host):
+    both = endpoint(direction=MediaDirection.BOTH)
+
+    with pytest.raises(Refused, match="no native parameters"):
+        encode.connect(started(endpoint=both, native={"Track": "inbound_track"}), both, host.url)
+
+
+def test_a_call_is_not_connected_to_an_address_that_signalwire_refuses(host):
+    both = endpoint(direction=MediaDirection.BOTH, url="ws://app.example.net/media/7f")
+
+    with pytest.raises(Refused, match="must be wss://"):
+        encode.connect(started(endpoint=both), both, host.url)
+
+
+def test_a_stream_both_ways_ends_with_the_document_that_keeps_the_call_open(host, deaf_host):
+    target = StreamTarget(StreamId("S", 1), Modality.AUDIO, Transport.WEBSOCKET, None, MediaDirection.BOTH)
+    command = StopMedia(id="s", call="call-1", ref="C", streams=(target,))
+
+    request = encode.keep_open(command, host.url)
+
+    assert request.form == (("Url", "https://app.example.net/voice?call=call-1"), ("Method", "POST"))
+    with pytest.raises(ConfigError, match=r"Set web\.public_url"):
+        encode.keep_open(command, deaf_host.url)

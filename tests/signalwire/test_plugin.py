@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from telco_bridge.provider import CONTRACT, CallState, CallView, Capability, Termination
+from telco_bridge.provider import (
+    CONTRACT,
+    CallState,
+    CallView,
+    Capability,
+    MediaDirection,
+    StreamId,
+    StreamState,
+    StreamView,
+    Termination,
+)
 from telco_bridge_signalwire.config import SignalWireConfig
 from telco_bridge_signalwire.plugin import telco_bridge_provider
 from telco_bridge_signalwire.support import possible
@@ -24,13 +34,29 @@ def test_the_hook_gives_the_whole_plugin():
 
 
 def test_the_calls_state_decides_what_is_possible():
-    answered = {Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO}
+    answered = {Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.RECEIVE_AUDIO}
 
-    assert possible(CallView(id="c", state=CallState.CONNECTED)) == answered
+    assert possible(CallView(id="c", state=CallState.CONNECTED)) == answered | {Capability.SEND_AUDIO}
     for state in (CallState.UNKNOWN, CallState.QUEUED, CallState.DIALING, CallState.RINGING, CallState.ENDING):
         assert possible(CallView(id="c", state=state)) == {Capability.HANG_UP}
     assert possible(CallView(id="c", state=CallState.ENDED)) == set()
     assert possible(CallView(id="c", state=CallState.CONNECTED, termination=Termination())) == set()
+
+
+@pytest.mark.parametrize(
+    ("direction", "state", "another"),
+    [
+        (MediaDirection.BOTH, StreamState.ACTIVE, False),
+        (MediaDirection.BOTH, StreamState.ENDED, True),
+        (MediaDirection.RECEIVE, StreamState.ACTIVE, True),
+    ],
+)
+def test_a_call_is_connected_both_ways_once_at_a_time(direction, state, another):
+    stream = StreamView(id=StreamId("s", 1), direction=direction, state=state)
+    view = CallView(id="c", state=CallState.CONNECTED, streams=(stream,))
+
+    assert (Capability.SEND_AUDIO in possible(view)) is another
+    assert Capability.RECEIVE_AUDIO in possible(view)
 
 
 @pytest.mark.parametrize(

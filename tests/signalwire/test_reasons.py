@@ -183,7 +183,7 @@ def test_an_end_without_any_cause_is_ours_if_we_asked_for_it():
         ("codec_error", R.MEDIA_NEGOTIATION),
         ("connection_refused", R.MEDIA_SETUP),
         ("connection_refused_timeout_or_ssl_error", R.MEDIA_SETUP),
-        ("general_error", R.PROVIDER_ERROR),
+        ("general_error", R.MEDIA_LOST),
         ("Duplicated stream ID", R.MEDIA_SETUP),
         ("Duplicated stream name", R.MEDIA_SETUP),
         (None, R.UNKNOWN),

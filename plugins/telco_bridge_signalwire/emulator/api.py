@@ -113,6 +113,8 @@ class StreamOperations:
             raise ApiError(10000, "Status is invalid")
         if stream.status is StreamStatus.STOPPED:
             raise ApiError(self._space.switches.stopped_stream)
+        if stream.order.two_way and not self._space.switches.stoppable_two_way_streams:
+            raise ApiError(21220, "A bidirectional stream cannot be stopped")
         before, attempts = stream.resource(self._space), stream.lane.attempts
         self._streams.stop(stream)
         return Reply(body=stream.resource(self._space), before=before, lane=stream.lane, attempts=attempts)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from telco_bridge.sandbox.clock import Timer
 from telco_bridge.sandbox.exchange import Clearing, Leg, Side
+from telco_bridge.sandbox.playout import Speaker
 
 from .callbacks import Lane
 from .dates import rfc2822
@@ -69,6 +70,7 @@ class Call:
     timers: list[Timer] = field(default_factory=list[Timer])
     running: asyncio.Task[None] | None = None
     """The task that executes the call's document."""
+    speaker: Speaker = field(default_factory=Speaker)
     told: int = 0
     """How many callbacks were fired: the next one's sequence number."""
 

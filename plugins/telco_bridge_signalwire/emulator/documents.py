@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
@@ -16,7 +17,7 @@ from .space import Space
 from .webhooks import Script, TooLarge, Undelivered, Webhook, without_query
 
 if TYPE_CHECKING:
-    from .streams import Streams
+    from .streams import Stream, Streams
 
 __all__ = ["BadDocument", "Ending", "Interpreter", "parse_document"]
 
@@ -83,6 +84,7 @@ class Interpreter:
         self._answer = answer
         self._base = ""
         self._verbs: dict[str, Callable[[Element], Awaitable[None]]] = {
+            "Connect": self._connect,
             "Hangup": self._hangup,
             "Pause": self._pause,
             "Redirect": self._redirect,
@@ -182,12 +184,28 @@ class Interpreter:
 
     async def _start(self, verb: Element) -> None:
         for noun in verb.findall("Stream"):
-            try:
-                order = document_stream(noun, allow_loopback_ws=self._space.allow_loopback_ws)
-            except OrderRefused as refused:
-                self._streams.refuse(self._call, refused.order, refused.error)
-            else:
-                self._streams.start(self._call, order)
+            self._stream(noun, two_way=False)
+
+    async def _connect(self, verb: Element) -> None:
+        noun = verb.find("Stream")
+        if noun is None:
+            self._space.note("provider", "dashboard 13750", "Connect skipped", CallSid=self._call.sid)
+            return
+        stream = self._stream(noun, two_way=True)
+        if stream.running is None:
+            return
+        try:
+            await asyncio.wait({stream.running})
+        finally:
+            # Where the document is abandoned, so is what it waits for.
+            self._streams.stop(stream)
+
+    def _stream(self, noun: Element, *, two_way: bool) -> Stream:
+        try:
+            order = document_stream(noun, two_way=two_way, allow_loopback_ws=self._space.allow_loopback_ws)
+        except OrderRefused as refused:
+            return self._streams.refuse(self._call, refused.order, refused.error)
+        return self._streams.start(self._call, order)
 
     async def _stop(self, verb: Element) -> None:
         for noun in verb.findall("Stream"):

@@ -45,6 +45,10 @@ class SignalWireEmulator(Emulator):
             Fault.TRUNCATED_BODY,
             Fault.WRONG_CONTENT_TYPE,
             Fault.REFUSE_STREAM,
+            Fault.DROP_STREAM,
+            Fault.LOSE_MEDIA,
+            Fault.REORDER_MEDIA,
+            Fault.DELAY_MEDIA,
         }
     )
 
@@ -165,7 +169,7 @@ class SignalWireEmulator(Emulator):
         """A party calls a number of the project. Runs in the network's thread, under its lock."""
         sid = str(uuid.uuid4())
         leg.watcher = self._board.watcher(sid)
-        self.post(lambda: self._board.arrive(leg, sid))
+        self._space.post(lambda: self._board.arrive(leg, sid))
 
 
 def _route(

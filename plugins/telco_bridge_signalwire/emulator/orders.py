@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from .errors import ApiError, ErrorShape
 from .forms import Form
+from .media import Codec
 from .space import Space
 from .streams import StreamError, StreamOrder, Track
 from .webhooks import Script, Subscription, Webhook
@@ -139,21 +140,27 @@ def rest_stream(form: Form, space: Space) -> StreamOrder:
     )
 
 
-def document_stream(noun: Element, *, allow_loopback_ws: bool) -> StreamOrder:
-    """Read a `<Stream>` inside `<Start>`, whose track defaults otherwise than REST's. Raises `OrderRefused`."""
+def document_stream(noun: Element, *, two_way: bool, allow_loopback_ws: bool) -> StreamOrder:
+    """Read a `<Stream>` inside `<Start>`, or the two-way one inside `<Connect>`. Raises `OrderRefused`.
+
+    Its track defaults otherwise than REST's, and a two-way stream has no other.
+    """
     callback = noun.get("statusCallback", "")
     method = noun.get("statusCallbackMethod", "POST").upper()
     url = noun.get("url", "")
     wanted = noun.get("track") or Track.INBOUND
-    known = wanted in list(Track)
+    known = wanted == Track.INBOUND if two_way else wanted in list(Track)
+    codec = noun.get("codec") or Codec.PCMU
     order = StreamOrder(
-        operation="document Start Stream",
+        operation="document Connect Stream" if two_way else "document Start Stream",
         url=url,
         track=Track(wanted) if known else Track.INBOUND,
         name=noun.get("name") or None,
         callback=Webhook(url=callback, method=method) if absolute(callback) and method in ("GET", "POST") else None,
         parameters={p.get("name", ""): p.get("value", "") for p in noun.findall("Parameter")},
         bearer=noun.get("authBearerToken") or None,
+        codec=Codec(codec) if codec in list(Codec) else Codec.PCMU,
+        two_way=two_way,
     )
     if not url:
         raise OrderRefused(order, StreamError.MISSING_URL)
@@ -161,6 +168,8 @@ def document_stream(noun: Element, *, allow_loopback_ws: bool) -> StreamOrder:
         raise OrderRefused(order, StreamError.INVALID_URL)
     if not known:
         raise OrderRefused(order, StreamError.INVALID_TRACK)
+    if codec not in list(Codec):
+        raise OrderRefused(order, StreamError.CODEC)
     return order
 
 

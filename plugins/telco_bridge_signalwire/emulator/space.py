@@ -80,7 +80,7 @@ class Space:
         return self.exchange.now()
 
     def post(self, action: Callable[[], None]) -> None:
-        """Run the action soon in the emulator's loop. Safe from any thread."""
+        """Run the action soon in the emulator's loop. Safe from any thread, and from within any event loop."""
         self._post(action)
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
@@ -92,7 +92,7 @@ class Space:
                 action()
 
         with self.exchange.lock:
-            timer = self.exchange.after(seconds, lambda: self._post(run))
+            timer = self.exchange.after(seconds, lambda: self.post(run))
         return timer
 
     async def pause(self, seconds: float) -> None:

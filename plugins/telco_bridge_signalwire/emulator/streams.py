@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -17,7 +16,9 @@ from telco_bridge.sandbox.emulator import Fault
 
 from .callbacks import Callback, Lane
 from .calls import Call
+from .connection import MediaConnection
 from .dates import iso8601, rfc2822
+from .media import Codec
 from .space import Space
 from .webhooks import Webhook, without_query
 
@@ -25,6 +26,8 @@ __all__ = ["Stream", "StreamError", "StreamOrder", "StreamStatus", "Streams", "T
 
 _OPEN_TIMEOUT = 5.0
 _CLOSE_TIMEOUT = 1.0
+_LARGEST_MESSAGE = 16 * 1024 * 1024
+"""SignalWire documents no limit; this one only protects the machine."""
 
 
 class StreamStatus(StrEnum):
@@ -41,6 +44,7 @@ class StreamError(StrEnum):
     INVALID_URL = "invalid_url"
     MISSING_URL = "missing_url"
     INVALID_TRACK = "invalid_track"
+    CODEC = "codec_error"
     CONNECTION_REFUSED = "connection_refused"
     TIMEOUT_OR_SSL = "connection_refused_timeout_or_ssl_error"
     GENERAL = "general_error"
@@ -71,6 +75,8 @@ class StreamOrder:
     callback: Webhook | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     bearer: str | None = field(default=None, repr=False)
+    codec: Codec = Codec.PCMU
+    two_way: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,9 +90,7 @@ class Stream:
     updated: float
     status: StreamStatus = StreamStatus.QUEUED
     running: asyncio.Task[None] | None = None
-    socket: ClientConnection | None = None
-    sent: int = 0
-    """How many numbered messages were sent."""
+    connection: MediaConnection | None = None
 
     @property
     def name(self) -> str:
@@ -104,11 +108,6 @@ class Stream:
             "date_updated": rfc2822(self.updated),
             "uri": space.uri(f"Calls/{self.call.sid}/Streams/{self.sid}.json"),
         }
-
-    def number_message(self) -> str:
-        """Return the next message's sequence number."""
-        self.sent += 1
-        return str(self.sent)
 
 
 class Streams:
@@ -149,8 +148,9 @@ class Streams:
         if stream.status is StreamStatus.STOPPED:
             return
         self._enter(stream, StreamStatus.STOPPED)
-        if stream.socket is not None:
-            self._space.spawn(self._close(stream, stream.socket))
+        if stream.connection is not None:
+            self._note(stream, "WS stream stop", "closed")
+            self._space.spawn(stream.connection.stop())
             return
         if stream.running is not None:
             stream.running.cancel()
@@ -160,6 +160,12 @@ class Streams:
         """Stop every stream of the call."""
         for stream in self._of_call.get(call.sid, ()):
             self.stop(stream)
+
+    def pressed(self, call: Call, digits: str) -> None:
+        """The far end of the call has pressed keys."""
+        for stream in self._of_call.get(call.sid, ()):
+            if stream.status is StreamStatus.IN_PROGRESS and stream.connection is not None:
+                self._space.spawn(stream.connection.pressed(digits))
 
     def _add(self, call: Call, order: StreamOrder) -> Stream:
         stream = Stream(
@@ -173,28 +179,22 @@ class Streams:
         stream.updated = self._space.now()
 
     async def _run(self, stream: Stream) -> None:
-        socket = await self._connect(stream)
-        if socket is None:
+        leg = stream.call.leg
+        socket = await self._connect(stream) if leg is not None else None
+        if socket is None or leg is None:
             return
-        stream.socket = socket
+        stream.connection = connection = MediaConnection(self._space, stream, leg, socket)
         self._enter(stream, StreamStatus.IN_PROGRESS)
         try:
-            await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "0.2.0"}))
-            await socket.send(json.dumps(self._start_message(stream)))
+            await connection.open()
             self._note(stream, "WS stream start", "connected")
             self._tell(stream, "stream-started")
-            # A one-way stream: what the application sends is read, so that its closing is noticed, and ignored.
-            async for _ in socket:
-                pass
+            await connection.converse()
             broken = False
         except ConnectionClosed:
             broken = True
         finally:
-            try:
-                await socket.close()
-            finally:
-                # A cancelled close waits for nobody: the loop may end before the far side has answered it.
-                socket.transport.abort()
+            await connection.abandon()
         if stream.status is StreamStatus.STOPPED:
             self._tell(stream, "stream-stopped")
         elif broken:
@@ -215,6 +215,7 @@ class Streams:
                 additional_headers=headers,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
+                max_size=_LARGEST_MESSAGE,
                 compression=None,
                 proxy=None,
             )
@@ -225,28 +226,6 @@ class Streams:
         except InvalidURI:
             self._fail(stream, StreamError.INVALID_URL)
         return None
-
-    async def _close(self, stream: Stream, socket: ClientConnection) -> None:
-        try:
-            await socket.send(json.dumps({"event": "stop", "sequenceNumber": stream.number_message()}))
-        except ConnectionClosed:
-            return
-        self._note(stream, "WS stream stop", "closed")
-        await socket.close()
-
-    def _start_message(self, stream: Stream) -> dict[str, object]:
-        return {
-            "event": "start",
-            "sequenceNumber": stream.number_message(),
-            "start": {
-                "streamSid": stream.sid,
-                "accountSid": self._space.project,
-                "callSid": stream.call.sid,
-                "tracks": stream.order.track.words,
-                "customParameters": dict(stream.order.parameters),
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            },
-        }
 
     def _fail(self, stream: Stream, error: StreamError) -> None:
         self._enter(stream, StreamStatus.STOPPED)

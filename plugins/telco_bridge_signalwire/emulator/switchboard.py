@@ -63,6 +63,12 @@ class Switchboard:
         call.script = number.script
         self._execute(call, number.script)
 
+    def pressed(self, call_sid: str, digits: str) -> None:
+        """The far end of a call has pressed keys."""
+        call = self.calls.get(call_sid)
+        if call is not None and not call.over:
+            self._streams.pressed(call, digits)
+
     def heard(self, call_sid: str, event: LegEvent, clearing: Clearing | None) -> None:
         """The network tells of a call."""
         call = self.calls.get(call_sid)
@@ -103,6 +109,11 @@ class Switchboard:
         """Return what the network tells of that call's events, from its own thread."""
 
         def watch(leg: Leg, event: LegEvent) -> None:
+            if event is LegEvent.DIGITS:
+                by, digits = leg.digits[-1]
+                if by is leg.far:
+                    self._space.post(lambda: self.pressed(sid, digits))
+                return
             clearing = leg.clearing
             self._space.post(lambda: self.heard(sid, event, clearing))
 

@@ -24,6 +24,10 @@ class Switches:
     """What `Status=completed` makes of a call that is not answered: `canceled` or `no-answer`."""
     stopped_stream: int = 20404
     """The code for stopping a stream that is stopped: 20404, 21220 or 10000."""
+    stoppable_two_way_streams: bool = True
+    """`Status=stopped` stops a two-way stream too; otherwise it is refused (21220)."""
+    strict_one_way_streams: bool = False
+    """A one-way stream on which the application says something ends with an error; otherwise that is ignored."""
     verify_caller: bool = False
     """`From` must be one of the project's numbers (21210); otherwise every well-formed number counts as verified."""
     calls_per_second: float | None = None

@@ -44,6 +44,7 @@ def breaks_among_others(*promises: str) -> Callable[[Distortion], Distortion]:
     "test_a_cancelled_hang_up_hangs_up_all_the_same",
     "test_a_stop_after_the_end_of_the_call_succeeds",
     "test_streams_end_before_their_call",
+    "test_the_audio_of_a_call_ends_with_it",
 )
 class NeverHangsUp(Line):
     """A hang-up is accepted, and nothing comes of it."""

@@ -68,7 +68,8 @@ class StopsAllWithTheAudio(Line):
 
     def _do(self, command: Command) -> None:
         super()._do(command)
-        if isinstance(command, StopMedia) and Modality.AUDIO in command.modalities:
+        of_the_call = isinstance(command, StopMedia) and any(s.id.slot == Modality.AUDIO for s in command.streams)
+        if of_the_call:
             self._legs[command.ref or ""].set_media(frozenset())
 
 
@@ -85,7 +86,7 @@ class SwitchesToWhatIsStarted(Line):
     """A call has one kind of media at a time: what is started takes the place of the rest."""
 
     def _do(self, command: Command) -> None:
-        if isinstance(command, StartMedia):
+        if isinstance(command, StartMedia) and command.endpoint is None:
             self._legs[command.ref or ""].set_media(frozenset({command.modality}))
         else:
             super()._do(command)
