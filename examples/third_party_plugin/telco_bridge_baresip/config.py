@@ -53,7 +53,9 @@ class BaresipConfig(BaseModel):
         default=None,
         description="Where what the far end says goes, as module,device, such as alsa,default; None throws it away.",
     )
-    max_calls: int = Field(default=16, gt=0, le=1000, description="How many calls there may be at once.")
+    max_calls: int = Field(
+        default=16, gt=0, le=1000, description="How many calls there may be before callers are told that we are busy."
+    )
     answer_within: float = Field(
         default=120.0,
         ge=1,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from telco_bridge.provider import Host, ProviderPlugin, ProviderSession, hookimpl
 
 from .config import PROVIDER, BaresipConfig
 from .reasons import REASONS, explain
 from .support import SUPPORT, possible
+
+if TYPE_CHECKING:
+    from telco_bridge.sandbox import Emulator, Exchange
 
 __all__ = ["telco_bridge_provider"]
 
@@ -24,6 +28,7 @@ def telco_bridge_provider() -> ProviderPlugin[BaresipConfig]:
         possible=possible,
         connect=_connect,
         reasons=REASONS,
+        emulator=_emulator,
     )
 
 
@@ -31,3 +36,9 @@ def _connect(config: BaresipConfig, host: Host) -> AbstractAsyncContextManager[P
     from .session import connect
 
     return connect(config, host)
+
+
+def _emulator(exchange: Exchange) -> Emulator:
+    from .emulator import BaresipEmulator
+
+    return BaresipEmulator(exchange)

@@ -101,8 +101,12 @@ class Softphone:
 
     def said(self) -> str:
         """The last words of its log, in one line."""
-        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
-        return " / ".join(line for line in _NOISE.sub("", text)[-_TAIL:].splitlines() if line.strip())
+        return " / ".join(line for line in self._read_log()[-_TAIL:].splitlines() if line.strip())
+
+    def refusal(self, account: str) -> str | None:
+        """The registrar's last refusal of an account: a SIP status and its phrase, where the log tells."""
+        found = re.findall(rf"^reg: {re.escape(account)}: ([1-6][0-9]{{2}} [^(\n]*)", self._read_log(), re.MULTILINE)
+        return str(found[-1]).strip() if found else None
 
     def failure(self) -> Unreachable:
         """The error for a start that came to nothing."""
@@ -117,6 +121,10 @@ class Softphone:
             if self._log.stat().st_size > _LOG_LIMIT:
                 with self._log.open("r+b") as log:
                     log.truncate(0)
+
+    def _read_log(self) -> str:
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        return _NOISE.sub("", text)
 
     def _write(self) -> None:
         (self._folder / "sounds").mkdir(exist_ok=True)

@@ -121,6 +121,7 @@ class BaresipSession(ProviderSession):
         self._look = anyio.Event()
         self._heard_at = host.stamp()
         self._opened_at = 0.0
+        self._registering: str | None = None
 
     # Life ---------------------------------------------------------------------------------------------------------
 
@@ -169,8 +170,12 @@ class BaresipSession(ProviderSession):
                 )
 
     async def _reach(self) -> None:
-        """Connect as soon as it can be. Raises `NotSent` where it cannot within the time that a start may take."""
+        """Connect as soon as it can be. Raises `NotSent` where it cannot within the time that a start may take.
+
+        Raises as `_sign_in`, and `Unreachable` where the registrar does not answer in that time.
+        """
         softphone, config = self._softphone, self._config
+        self._registering = None
         with anyio.move_on_after(config.start_timeout):
             while True:
                 where = softphone.control if softphone is not None else endpoint(config.control or "")
@@ -183,19 +188,35 @@ class BaresipSession(ProviderSession):
                     self._opened_at = anyio.current_time()
                     return
                 await anyio.sleep(_RETRY)
+        if self._registering is not None:
+            await self._control.close()
+            raise Unreachable(
+                f"{config.domain} does not register {self._registering}: no answer within {config.start_timeout:g} s",
+                provider=PROVIDER,
+            )
         raise NotSent(f"baresip's control port was not there within {config.start_timeout:g} s", provider=PROVIDER)
 
     async def _sign_in(self, reply: Reply) -> tuple[str, ...]:
-        """Return the accounts, once ours is registered where it is to be. Raises `AuthenticationFailed`, `NotSent`."""
+        """Return the accounts, once ours is registered where it is to be.
+
+        Raises `AuthenticationFailed` or `Unreachable` where the registrar refuses it, `NotSent` where baresip has none.
+        """
         while True:
             shown = accounts(reply)
             if not shown:
                 raise NotSent(f"baresip shows no account: {words(reply)}", provider=PROVIDER)
-            if self._softphone is None or not self._config.registrar or shown[0][1].startswith("OK"):
+            aor, status = shown[0]
+            if self._softphone is None or not self._config.registrar or status.startswith("OK"):
+                self._registering = None
                 return tuple(aor for aor, _ in shown)
-            if shown[0][1].startswith("ERR"):
-                aor, domain = shown[0][0], self._config.domain
-                raise AuthenticationFailed(f"{domain} does not register {aor}: {shown[0][1]}", provider=PROVIDER)
+            if status.startswith("ERR"):
+                # Why is not told by the control port.
+                why = self._softphone.refusal(aor) or status
+                told = f"{self._config.domain} does not register {aor}: {why}"
+                if why[:1] in ("5", "6"):
+                    raise Unreachable(told, provider=PROVIDER)
+                raise AuthenticationFailed(told, provider=PROVIDER)
+            self._registering = aor
             await anyio.sleep(_RETRY)
             reply = await self._control.greet()
 
@@ -204,18 +225,20 @@ class BaresipSession(ProviderSession):
         since = self._heard_at
         why = "the connection to baresip's control port was lost"
         softphone = self._softphone
-        while True:
-            if softphone is not None and not softphone.running:
-                why = cause_of_death(softphone.returncode).text or why
-                self._bury(softphone)
-                await self.open()
-                break
-            try:
-                await self._reach()
-                break
-            except NotSent as error:
-                if softphone is None or softphone.running:
-                    raise Unreachable(f"baresip cannot be reached again: {error}", provider=PROVIDER) from error
+        # Commands wait meanwhile: they would be mistaken for a part of the greeting.
+        async with self._lock:
+            while True:
+                if softphone is not None and not softphone.running:
+                    why = cause_of_death(softphone.returncode).text or why
+                    self._bury(softphone)
+                    await self.open()
+                    break
+                try:
+                    await self._reach()
+                    break
+                except NotSent as error:
+                    if softphone is None or softphone.running:
+                        raise Unreachable(f"baresip cannot be reached again: {error}", provider=PROVIDER) from error
         self._host.report(Gap(as_of=self._host.stamp(), since=since, why=why))
         self._look.set()
 

@@ -13,6 +13,10 @@ _NO_AUDIO_SWITCH = Support(
     SupportLevel.PROVIDER_CANNOT,
     "The audio of a call starts with the answer and ends with the call: mute silences our side, hold the other.",
 )
+_NO_FRAMES = Support(
+    SupportLevel.PROVIDER_CANNOT,
+    "The control port carries no audio: baresip plays `audio_source`, and gives what it hears to `audio_player`.",
+)
 _NO_VIDEO = Support(SupportLevel.PROVIDER_CANNOT, "Video is a property of the build, not of a call.")
 _NO_SCREEN = Support(SupportLevel.PROVIDER_CANNOT, "baresip shares no screens.")
 _NO_MESSAGES = Support(SupportLevel.PROVIDER_CANNOT, "Messages are not part of a call of baresip's.")
@@ -35,6 +39,8 @@ SUPPORT: Mapping[Capability, Support] = MappingProxyType(
         Capability.HANG_UP: Support(SupportLevel.FULL, "Cancels while it rings, says BYE afterwards."),
         Capability.START_AUDIO: _NO_AUDIO_SWITCH,
         Capability.STOP_AUDIO: _NO_AUDIO_SWITCH,
+        Capability.RECEIVE_AUDIO: _NO_FRAMES,
+        Capability.SEND_AUDIO: _NO_FRAMES,
         Capability.START_VIDEO: _NO_VIDEO,
         Capability.STOP_VIDEO: _NO_VIDEO,
         Capability.START_SCREEN: _NO_SCREEN,
