@@ -42,7 +42,7 @@ from .errors import (
 from .media import Modality, StreamId, StreamState
 from .provider import AnswerLost, Host, NotSent, ProviderPlugin, ProviderSession, TooLate
 from .reconciliation import Reconciliation
-from .reports import CallReport
+from .reports import CallReport, CallState
 from .switchboard import CallRecord, Flight, Switchboard
 from .termination import EndedBy, TerminationReason
 from .transitions import defeated, fulfilled
@@ -329,7 +329,7 @@ class Dispatch:
                 )
             if defeated(command, record.view):
                 self._switchboard.settle(record, command)
-                self._raise_defeat(record, command)
+                await self._raise_defeat(record, command)
             now = self._clock.now()
             if now >= deadline:
                 await self._raise_unknown(record, command, doubt)
@@ -349,13 +349,17 @@ class Dispatch:
         else:
             await self._reconciliation.read(record, urgent=True)
 
-    def _raise_defeat(self, record: CallRecord, command: Command) -> None:
+    async def _raise_defeat(self, record: CallRecord, command: Command) -> None:
+        ended = (s.termination for s in record.view.streams if s.command_id == command.id)
+        told = next((termination for termination in ended if termination is not None), None)
+        if told is not None and told.reason is TerminationReason.UNKNOWN:
+            # A stream that ends without a reason has often ended with its call, which is only told of later.
+            await self._reconciliation.read(record, urgent=True)
         view = record.view
-        stream = next((s for s in view.streams if s.command_id == command.id and s.termination is not None), None)
-        if stream is not None and stream.termination is not None and not view.over:
+        if told is not None and view.state is not CallState.ENDED:
             raise Refused(
-                f"{command.name}: the stream failed: {stream.termination.reason} ({stream.termination.native})",
-                termination=stream.termination,
+                f"{command.name}: the stream failed: {told.reason} ({told.native})",
+                termination=told,
                 provider=self._plugin.name,
             )
         reason = view.termination.reason if view.termination is not None else "reason not known yet"

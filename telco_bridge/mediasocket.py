@@ -201,6 +201,11 @@ class MediaSocket:
         except Unintelligible:
             self._crossing.do(self._port.misread)
             return
+        except Exception:  # noqa: BLE001
+            # A plugin is foreign code: what it breaks on is one message, and not the connection.
+            _log.exception("a media message could not be translated")
+            self._crossing.do(self._port.misread)
+            return
         if self._at_home:
             self._port.receive(*facts)
         elif facts:
@@ -231,19 +236,23 @@ class MediaSocket:
         if len(waiting) >= _MAX_WAITING and message["type"] == "websocket.send":
             if not self._closing:
                 _log.warning("a media connection is given up: %d messages wait to be sent", len(waiting))
-                self._closing = True
                 self._port.close("the provider no longer reads its media connection")
+                # What waits to be sent is in the way of the close too.
+                self._in_the_loop(self._reading.cancel)
             return
         waiting.append(message)
-        if threading.get_ident() == self._thread:
-            self._more.set()
-        elif self._loop is not None:
-            # A loop that is closed has closed the connection too.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._wake)
+        self._in_the_loop(self._wake)
 
     def _wake(self) -> None:
         self._more.set()
+
+    def _in_the_loop(self, work: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            work()
+        elif self._loop is not None:
+            # A loop that is closed has closed the connection too.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(work)
 
 
 class _Delivery:

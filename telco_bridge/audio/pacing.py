@@ -25,7 +25,10 @@ _AT_ONCE = 32
 
 
 class Pacer:
-    """Calls turns when they are due. A task and a timer for every stream would cost more than its frames."""
+    """Calls turns when they are due. A task and a timer for every stream would cost more than its frames.
+
+    A turn must not raise.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -330,7 +330,12 @@ class Player:
             due = self._head_at - self._lead
             if now < due:
                 return due
-            if not self._send_frame(now):
+            try:
+                ready = self._send_frame(now)
+            except Exception as error:  # noqa: BLE001 - a plugin's words are foreign code, and the watch is everybody's
+                self._fail(error, now)
+                continue
+            if not ready:
                 return now + FRAME / 4000.0
         self._pacing = False
         return None
@@ -364,6 +369,14 @@ class Player:
             if self._marks:
                 self._send(PlayMark(voice.playback.id))
         return True
+
+    def _fail(self, error: Exception, now: float) -> None:
+        """Give up the sound that is being sent."""
+        voice = self._queue.popleft()
+        voice.give_up()
+        heard = Heard(milliseconds=_heard(voice, now), complete=False, by=HeardBy.CLOCK)
+        voice.playback.end(PlaybackState.FAILED, heard, error)
+        self._tell(voice.playback)
 
     def _settle(self, now: float) -> None:
         """Believe the clock where the provider does not say what has been heard."""

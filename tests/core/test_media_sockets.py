@@ -6,11 +6,14 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from typing import cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 import uvicorn
 from anyio import to_thread
+from anyio.from_thread import BlockingPortal
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as dial_websocket
@@ -26,15 +29,17 @@ from telco_bridge import (
     connect,
 )
 from telco_bridge.audio import PCM16_8K, AudioFrame, Digit, HeardBy, PlaybackState
-from telco_bridge.mediasocket import MAX_MESSAGE
+from telco_bridge.mediasocket import MAX_MESSAGE, Crossing, MediaSocket
 from telco_bridge.provider import (
     Clear,
     Command,
     MediaEndpoint,
     MediaFact,
     MediaHeard,
+    MediaLine,
     MediaOpened,
     MediaOrder,
+    MediaPort,
     MediaReply,
     MediaStopped,
     MediaWire,
@@ -43,6 +48,7 @@ from telco_bridge.provider import (
     ReachedMark,
     RemoteDigit,
     StartMedia,
+    Transport,
     Unintelligible,
     Unsupported,
     WebRequest,
@@ -394,3 +400,104 @@ async def test_a_slow_reader_that_blocks_stops_the_reading_and_loses_nothing(
             assert (await frame_of(audio)).data == FRAME
         assert (audio.stats.dropped, audio.stats.frames) == (0, 50)
         await provider.send("stop")
+
+
+class Desk:
+    """A port's provider side, and what it was told."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.lost: list[str | None] = []
+        self.line: MediaLine | None = None
+
+    def attach(self, line: MediaLine, *, transport: Transport) -> None:
+        self.line = line
+
+    def close(self, lost: str | None = None) -> None:
+        self.lost.append(lost)
+        assert self.line is not None
+        self.line.close()
+
+
+async def test_a_provider_that_no_longer_reads_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    desk, sent = Desk(), 0
+
+    async def never() -> dict[str, object]:
+        await anyio.sleep_forever()
+        return {}
+
+    async def stuck(message: object) -> None:
+        nonlocal sent
+        sent += 1
+        await anyio.sleep_forever()
+
+    async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
+        socket = MediaSocket(cast("MediaPort", desk), PlainWire(), Crossing(portal), never, stuck)
+        tasks.start_soon(socket.run)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(1010):
+            socket.send(PlayAudio(FRAME))
+            await anyio.lowlevel.checkpoint()
+
+    # `run` has come to its end, although what it was sending never did.
+    assert sent == 1
+    assert desk.lost[0] == "the provider no longer reads its media connection"
+    assert "is given up" in caplog.text
+
+
+async def test_work_crosses_from_another_thread_in_order_and_an_error_stops_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[int] = []
+    finished = anyio.Event()
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async with BlockingPortal() as portal:
+        crossing = Crossing(portal)
+        assert crossing.home
+
+        def elsewhere() -> None:
+            assert not crossing.home
+            for number in range(100):
+                crossing.do(lambda number=number: done.append(number))
+            crossing.do(broken)
+            crossing.do(finished.set)
+
+        await to_thread.run_sync(elsewhere)
+        with anyio.fail_after(PATIENCE):
+            await finished.wait()
+
+    assert done == list(range(100))
+    assert "could not be taken" in caplog.text
+    # Nobody is left to do it for.
+    await to_thread.run_sync(lambda: crossing.do(broken))
+
+
+async def test_a_plugin_that_breaks_on_a_message_breaks_nothing_else(
+    script: Script, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(PlainWire):
+        def decode(self, message: str | bytes) -> Iterable[MediaFact]:
+            if message == "trip":
+                raise ZeroDivisionError
+            return super().decode(message)
+
+        def encode(self, order: MediaOrder) -> str | bytes | None:
+            if isinstance(order, PlayAudio) and order.payload == bytes(320):
+                raise ZeroDivisionError
+            return super().encode(order)
+
+    script.media = lambda opening: Broken()
+    async with served(script) as bridge, call_on(bridge, script) as call, call.audio(direction="both") as audio:
+        await provider.send("trip", FRAME)
+        assert (await frame_of(audio)).data == FRAME
+        assert audio.stats.unreadable == 1
+        with pytest.raises(ZeroDivisionError):
+            await audio.play(bytes(320)).finished()
+        audio.play(FRAME)
+        assert await provider.receive() == FRAME
+        assert bridge.health.channel == "open"
+        await provider.send("stop")
+    assert "could not be translated" in caplog.text
