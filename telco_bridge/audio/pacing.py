@@ -20,6 +20,8 @@ Turn = Callable[[float], float | None]
 
 _LOOK = 0.005
 """Seconds between two looks at the watch while anything is due at all: so much later than now something may begin."""
+_BREATH = 0.001
+"""Seconds of the shortest sleep: uvloop's timers count milliseconds, and would wake at once for less, again and again."""
 _AT_ONCE = 32
 """So many turns are taken before everybody else in the loop has one."""
 
@@ -60,4 +62,4 @@ class Pacer:
                     await anyio.lowlevel.checkpoint()
                 now = clock.now()
             if due:
-                await clock.sleep_until(min(due[0][0], now + _LOOK))
+                await clock.sleep_until(min(max(due[0][0], now + _BREATH), now + _LOOK))
