@@ -21,7 +21,7 @@ Turn = Callable[[float], float | None]
 _LOOK = 0.005
 """Seconds between two looks at the watch while anything is due at all: so much later than now something may begin."""
 _BREATH = 0.001
-"""Seconds of the shortest sleep: uvloop's timers count milliseconds, and would wake at once for less, again and again."""
+"""Seconds of the shortest sleep: uvloop's timers count milliseconds, and for less it would wake at once, for ever."""
 _AT_ONCE = 32
 """So many turns are taken before everybody else in the loop has one."""
 
