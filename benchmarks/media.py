@@ -53,7 +53,7 @@ from telco_bridge.provider import (
     Termination,
     WebRequest,
 )
-from telco_bridge_signalwire.media import SignalWireMedia
+from telco_bridge_laml.media import LamlMedia
 
 LOAD = Path(__file__).parent / "media_load.py"
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
@@ -124,7 +124,7 @@ class Carrier(ProviderSession):
         return CallReport(source=Source.READ, as_of=self._host.stamp(), ref=ref)
 
     def media(self, opening: WebRequest) -> MediaWire:
-        return SignalWireMedia()
+        return LamlMedia()
 
 
 @asynccontextmanager
@@ -352,7 +352,7 @@ def codec() -> dict[str, float]:
     payload = base64.b64encode(bytes(range(160))).decode()
     media = {"track": "inbound", "chunk": "7", "timestamp": "120", "payload": payload}
     message = json.dumps({"event": "media", "sequenceNumber": "8", "media": media})
-    wire = SignalWireMedia()
+    wire = LamlMedia()
     form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
     tuple(wire.decode(json.dumps({"event": "start", "start": {"streamSid": "s", "mediaFormat": form}})))
     from telco_bridge.audio.conversion import Conversion

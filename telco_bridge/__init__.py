@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._connect import connect
     from .bridge import Bridge, Health
-    from .call import Call, MediaStream, StopResult
+    from .call import Call
     from .callaudio import CallAudio
     from .callrecording import CallRecording
     from .capabilities import Capability, Support, SupportLevel
+    from .commands import Channels
     from .errors import (
         AuthenticationFailed,
         ConfigError,
@@ -53,14 +54,17 @@ if TYPE_CHECKING:
         Event,
         GapDetected,
         OfferReceived,
+        RecordingChanged,
         StreamActive,
         StreamEnded,
         StreamStarting,
     )
-    from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+    from .media import MediaDirection, Modality, RecordingState, StreamId, StreamState, Transport
+    from .mediastream import MediaStream, StopResult
+    from .recordings import Recording
     from .reports import CallDirection, CallState, Party, Source
     from .termination import Confidence, EndedBy, Outcome, Phase, Retry, Scope, Termination, TerminationReason
-    from .views import Asked, CallView, StreamView
+    from .views import Asked, CallView, RecordingView, StreamView
 
 __version__ = "0.1.0"
 
@@ -85,6 +89,7 @@ __all__ = [
     "CallView",
     "Capability",
     "ChannelFailed",
+    "Channels",
     "CommandFailedLater",
     "Confidence",
     "ConfigError",
@@ -111,6 +116,10 @@ __all__ = [
     "PluginNotFound",
     "ProviderError",
     "RateLimited",
+    "Recording",
+    "RecordingChanged",
+    "RecordingState",
+    "RecordingView",
     "Refused",
     "Retry",
     "Scope",
@@ -136,7 +145,10 @@ __all__ = [
 _HOMES = {
     "_connect": ("connect",),
     "bridge": ("Bridge", "Health"),
-    "call": ("Call", "MediaStream", "StopResult"),
+    "call": ("Call",),
+    "commands": ("Channels",),
+    "mediastream": ("MediaStream", "StopResult"),
+    "recordings": ("Recording",),
     "callaudio": ("CallAudio",),
     "callrecording": ("CallRecording",),
     "capabilities": ("Capability", "Support", "SupportLevel"),
@@ -175,14 +187,15 @@ _HOMES = {
         "Event",
         "GapDetected",
         "OfferReceived",
+        "RecordingChanged",
         "StreamActive",
         "StreamEnded",
         "StreamStarting",
     ),
-    "media": ("MediaDirection", "Modality", "StreamId", "StreamState", "Transport"),
+    "media": ("MediaDirection", "Modality", "RecordingState", "StreamId", "StreamState", "Transport"),
     "reports": ("CallDirection", "CallState", "Party", "Source"),
     "termination": ("Confidence", "EndedBy", "Outcome", "Phase", "Retry", "Scope", "Termination", "TerminationReason"),
-    "views": ("Asked", "CallView", "StreamView"),
+    "views": ("Asked", "CallView", "RecordingView", "StreamView"),
 }
 """Where each public name lives. A name is imported when it is first asked for: importing the library stays cheap."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-from collections import defaultdict
+from collections import abc, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
@@ -112,6 +112,10 @@ def _problems(plugin: ProviderPlugin[BaseModel]) -> Iterator[str]:
     emulator: object = plugin.emulator
     if emulator is not None and not callable(emulator):
         yield f"has {_a(emulator)} as emulator: give a function that takes an Exchange, or None"
+    for field, given in (("diagnose", "a configuration and a Capture"), ("commands", "a Typer and a ReadProfile")):
+        value = getattr(plugin, field)
+        if value is not None and not callable(value):
+            yield f"has {_a(value)} as {field}: give a function that takes {given}, or None"
     yield from _problems_of_reasons(plugin.reasons)
 
 
@@ -178,7 +182,8 @@ def _leaves(annotation: object) -> Iterator[object]:
     supertype: object = getattr(annotation, "__supertype__", None)
     inner: tuple[object, ...] = (supertype,) if supertype is not None else get_args(annotation)
     origin = get_origin(annotation)
-    if origin is Literal:
+    if origin is Literal or origin is cast("object", abc.Callable):
+        # Words that are written down, and what is no value at all.
         return
     if origin is Annotated or (isinstance(origin, type) and issubclass(origin, Mapping)):
         inner = inner[:1] if origin is Annotated else inner[1:]

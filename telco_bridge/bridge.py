@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Bridge", "Health"]
 
 _log = logging.getLogger("telco_bridge")
+
+N = TypeVar("N")
 
 _AUDIO = frozenset({Modality.AUDIO})
 _LONGEST_ADDRESS = 2048
@@ -150,6 +152,17 @@ class Bridge:
             live=len(self._switchboard.live),
             foreign=len(self._switchboard.foreign),
         )
+
+    def native(self, kind: type[N]) -> N:
+        """Return what the provider can do beyond the neutral words, as an object of the plugin's own class.
+
+        Raises `Unsupported` where this provider has no such thing: whoever asks for it is bound to one provider.
+        """
+        door = self._opened("native").session.native
+        if not isinstance(door, kind):
+            has = f"it has {type(door).__name__}" if door is not None else "it has none"
+            raise Unsupported(f"native: {self.provider} does not offer {kind.__name__}; {has}")
+        return door
 
     def events(self, *, since: int | None = None) -> Cursor:
         """Everything that happens from now on, or since the event with that `seq` (0: from the beginning).

@@ -1,10 +1,10 @@
-"""The call and its streams, as an application holds them."""
+"""The call, as an application holds it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -14,30 +14,36 @@ from .audio.formats import PCM16_8K, AudioFormat, Encoding
 from .audio.frames import Overflow
 from .audio.port import PortSettings
 from .callaudio import CallAudio
-from .capabilities import Capability
+from .callfacts import CallFacts
 from .commands import (
     Answer,
+    Channels,
     Command,
     HangUp,
     Hold,
     Mute,
+    Play,
     Redirect,
     Reject,
     Resume,
+    Say,
     SendDigits,
     StartMedia,
+    StartRecording,
     StopMedia,
+    Transfer,
     Unmute,
     new_id,
 )
 from .dispatch import Dispatch
 from .errors import NotAnswered, NotPossibleNow, OutcomeUnknown, Refused, TelcoBridgeError
-from .eventlog import Cursor
-from .media import MediaDirection, Modality, StreamId, StreamState, Transport, modality_named
-from .reports import CallDirection, CallState, Party, Source
+from .media import MediaDirection, Modality, StreamState, modality_named
+from .mediastream import MediaStream, StopResult
+from .recordings import Recording
+from .reports import CallState
 from .switchboard import CallRecord
 from .termination import Termination, TerminationReason
-from .views import Asked, CallView, StreamView
+from .views import CallView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,97 +62,7 @@ _NORMAL = TerminationReason.NORMAL
 _LONGEST_LEAD = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopResult:
-    """What a stop did.
-
-    `streams` are those that were asked to stop and have ended; empty where nothing was running. `call_ended` says
-    whether the call is over as well, as far as the provider knew right after: None where no media is left and it could
-    not be asked. `confirmed_by` is the kind of fact that settled it, None where nothing had to be sent.
-    """
-
-    streams: tuple[MediaStream, ...]
-    call_ended: bool | None
-    confirmed_by: Source | None
-
-
-class MediaStream:
-    """Media of one modality that flows between a call and this application or its user.
-
-    A handle: every property shows the newest facts.
-    """
-
-    __slots__ = ("_call", "id")
-
-    def __init__(self, call: Call, stream_id: StreamId) -> None:
-        self._call = call
-        self.id = stream_id
-
-    def __repr__(self) -> str:
-        return f"<MediaStream {self.id} {self.modality} {self.state}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, MediaStream) and (self.id, self._call) == (other.id, other._call)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self._call))
-
-    @property
-    def view(self) -> StreamView:
-        """Everything that is known of the stream, as a frozen value."""
-        found = self._call.view.stream(self.id)
-        return found if found is not None else StreamView(id=self.id)
-
-    @property
-    def modality(self) -> Modality:
-        """What it carries."""
-        return self.view.modality
-
-    @property
-    def transport(self) -> Transport:
-        """What carries it."""
-        return self.view.transport
-
-    @property
-    def direction(self) -> MediaDirection:
-        """Which way it flows, seen from the application or its user."""
-        return self.view.direction
-
-    @property
-    def name(self) -> str | None:
-        """The name it was started with, where it has one."""
-        return self.view.name
-
-    @property
-    def state(self) -> StreamState:
-        """How far it has come, as reported."""
-        return self.view.state
-
-    @property
-    def termination(self) -> Termination | None:
-        """Why it ended; None while it lives."""
-        return self.view.termination
-
-    async def stop(
-        self,
-        *,
-        reason: TerminationReason = _NORMAL,
-        note: str | None = None,
-        native: Mapping[str, object] | None = None,
-    ) -> StopResult:
-        """Stop this stream and nothing else. Stopping what has stopped succeeds and sends nothing.
-
-        Raises as `Call.stop`.
-        """
-        return await self._call.stop_streams((self,), reason=reason, note=note, native=native)
-
-    async def ended(self) -> Termination:
-        """Wait for the end of the stream; return why it ended."""
-        await self._call.until(lambda view: not self.view.live or view.over)
-        return self.view.termination or Termination()
-
-
-class Call:
+class Call(CallFacts):
     """One phone call, from before the first ring to its end.
 
     A handle: every property shows the newest facts, and only facts. `state` is what was reported; what this side asked
@@ -156,8 +72,7 @@ class Call:
     """
 
     def __init__(self, record: CallRecord, dispatch: Dispatch, gate: MediaGate, *, close_timeout: float) -> None:
-        self._record = record
-        self._dispatch = dispatch
+        super().__init__(record, dispatch)
         self._gate = gate
         self._close_timeout = close_timeout
 
@@ -192,95 +107,15 @@ class Call:
                 return
         _log.warning("%s: call %s could not be hung up: %s", self.view.provider, self.id, failure)
 
-    # What is known ------------------------------------------------------------------------------------------------
-
-    @property
-    def view(self) -> CallView:
-        """Everything that is known of the call, as a frozen value."""
-        return self._record.view
-
-    @property
-    def id(self) -> str:
-        """Our own identity of the call, known before anybody was dialled."""
-        return self._record.id
-
-    @property
-    def native_id(self) -> str | None:
-        """The provider's identity of the call, once it is known."""
-        return self.view.ref
-
-    @property
-    def direction(self) -> CallDirection:
-        """Who started it."""
-        return self.view.direction
-
-    @property
-    def state(self) -> CallState:
-        """How far it has come, as reported."""
-        return self.view.state
-
-    @property
-    def remote(self) -> Party | None:
-        """The far end."""
-        return self.view.remote
-
-    @property
-    def local(self) -> Party | None:
-        """The near end."""
-        return self.view.local
-
-    @property
-    def held(self) -> bool | None:
-        """Whether this side holds the far end; None where nothing was said."""
-        return self.view.held
-
-    @property
-    def muted(self) -> bool | None:
-        """Whether this side is muted; None where nothing was said."""
-        return self.view.muted
-
     @property
     def streams(self) -> tuple[MediaStream, ...]:
         """Every stream the call has had, oldest first, ended ones included."""
         return tuple(MediaStream(self, stream.id) for stream in self.view.streams)
 
     @property
-    def asked(self) -> Asked | None:
-        """The newest command that was sent and is neither refused nor done, and since when."""
-        return self.view.asked[-1] if self.view.asked else None
-
-    @property
-    def termination(self) -> Termination | None:
-        """Why it ended; None until that is settled."""
-        return self.view.termination
-
-    @property
-    def decide_by(self) -> float | None:
-        """When an inbound call must be answered, rejected or redirected, in seconds since the epoch."""
-        return self.view.decide_by
-
-    @property
-    def remote_sdp(self) -> str | None:
-        """The far end's session description, where the application brings the media."""
-        return self.view.remote_sdp
-
-    @property
-    def native(self) -> Mapping[str, object]:
-        """The provider's newest record of the call, in its own words."""
-        return self.view.native
-
-    @property
-    def owned(self) -> bool:
-        """Whether it was dialled or answered here, so that closing the bridge hangs it up."""
-        return self._record.owned and not self._record.released
-
-    def can(self, capability: Capability) -> bool:
-        """Whether the provider can do it at all and the state allows it now."""
-        return self._dispatch.can(capability, self.view)
-
-    def events(self) -> Cursor:
-        """The call's events from its beginning to its end, as an async iterator."""
-        return Cursor(self._record.log, 0, until_call_ends=True)
+    def recordings(self) -> tuple[Recording, ...]:
+        """Every recording that the provider makes of the call, oldest first."""
+        return tuple(Recording(self._record, self._dispatch, known.id) for known in self.view.recordings)
 
     # Waiting ------------------------------------------------------------------------------------------------------
 
@@ -326,7 +161,10 @@ class Call:
         return await self.ended()
 
     async def redirect(self, to: str, *, note: str | None = None) -> Termination:
-        """Send an inbound call that nobody has answered to another address; return how it ended here."""
+        """Send an inbound call that nobody has answered to another address; return how it ended here.
+
+        A provider that stays in the path says so only when the two have spoken to each other; its support note tells.
+        """
         command = Redirect(
             id=new_id(), call=self.id, ref=self.native_id, to=to, reason=TerminationReason.REDIRECTED, note=note
         )
@@ -549,8 +387,99 @@ class Call:
         """Let the far end hear this side again; return when it does."""
         await self._perform(Unmute(id=new_id(), call=self.id, ref=self.native_id))
 
+    async def say(
+        self,
+        text: str,
+        *,
+        language: str | None = None,
+        voice: str | None = None,
+        native: Mapping[str, object] | None = None,
+    ) -> None:
+        """Let the provider speak a text to the far end; return when it has been said to its end.
+
+        Where the provider does not tell of that (its support note says so), return when it has accepted the text.
+        A later `say`, `play` or `send_digits` takes its place, and then this raises `NotPossibleNow`, as it does when
+        the call ends. `language` is a BCP 47 tag such as `en-US`; `voice` is the provider's own word.
+        """
+        if not text.strip():
+            raise ValueError("there is nothing to say: the text is empty")
+        await self._perform(
+            Say(
+                id=new_id(),
+                call=self.id,
+                ref=self.native_id,
+                text=text,
+                language=language,
+                voice=voice,
+                native=native or {},
+            )
+        )
+
+    async def play(self, url: str, *, times: int = 1, native: Mapping[str, object] | None = None) -> None:
+        """Let the provider fetch a sound file and play it to the far end; return when it has been played to its end.
+
+        The provider must be able to reach the address. Otherwise as `say`. Sounds of the application's own are played
+        through `call.audio(direction="both")`.
+        """
+        if not url.strip() or times < 1:
+            raise ValueError(f"cannot play {url!r} {times} times: give an address, and 1 or more")
+        await self._perform(
+            Play(id=new_id(), call=self.id, ref=self.native_id, url=url, times=times, native=native or {})
+        )
+
+    async def transfer(
+        self,
+        to: str,
+        *,
+        caller_id: str | None = None,
+        ring_timeout: float | None = None,
+        note: str | None = None,
+        native: Mapping[str, object] | None = None,
+    ) -> None:
+        """Connect the far end with somebody else and step out; return when they are connected.
+
+        The call is released then: it lives on without this side, and ends as TRANSFERRED. Where nobody takes it, this
+        raises `Refused` with the `termination` of the attempt, and the call is the application's as before. Where the
+        provider does not tell (its support note says so), return when it has accepted the transfer. `ring_timeout` is
+        in seconds.
+        """
+        await self._perform(
+            Transfer(
+                id=new_id(),
+                call=self.id,
+                ref=self.native_id,
+                to=to,
+                caller_id=caller_id,
+                ring_timeout=ring_timeout,
+                reason=TerminationReason.TRANSFERRED,
+                note=note,
+                native=native or {},
+            )
+        )
+        self._record.released = True
+
+    async def record(
+        self,
+        *,
+        channels: Channels | Literal["mixed", "separate"] = Channels.MIXED,
+        native: Mapping[str, object] | None = None,
+    ) -> Recording:
+        """Let the provider record the call; return when it does. The recording goes on until it is stopped or the call
+        ends, and its file is ready some time after that: `await recording.completed()`.
+
+        `record_to` records on this side instead, where the provider sends its audio.
+        """
+        command = StartRecording(
+            id=new_id(), call=self.id, ref=self.native_id, channels=Channels(channels), native=native or {}
+        )
+        await self._perform(command)
+        return Recording(self._record, self._dispatch, command.id)
+
     async def send_digits(self, digits: str) -> None:
-        """Send DTMF digits; return when the provider has accepted them. That they were heard is not guaranteed."""
+        """Send DTMF digits; return when the provider has sent them or, where it does not tell, has accepted them.
+
+        That they were heard is not guaranteed.
+        """
         if not digits or set(digits) - set("0123456789*#ABCDabcdwW"):
             raise ValueError(f"{digits!r} has characters that are no digits; allowed are 0-9 * # A-D and w for a pause")
         await self._perform(SendDigits(id=new_id(), call=self.id, ref=self.native_id, digits=digits))

@@ -20,7 +20,8 @@ from .media import MediaDirection
 if TYPE_CHECKING:
     from typing import Self
 
-    from .call import Call, MediaStream
+    from .call import Call
+    from .mediastream import MediaStream
 
 __all__ = ["CallAudio"]
 

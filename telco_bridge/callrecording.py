@@ -16,7 +16,7 @@ from .errors import NotPossibleNow
 if TYPE_CHECKING:
     from typing import Self
 
-    from .call import MediaStream
+    from .mediastream import MediaStream
 
 __all__ = ["CallRecording"]
 

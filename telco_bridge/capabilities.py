@@ -42,6 +42,16 @@ class Capability(StrEnum):
     SEND_DIGITS = "send_digits"
     HEAR_DIGITS = "hear_digits"
     """Keys that the far end presses are told."""
+    SAY = "say"
+    """The provider speaks a text to the far end."""
+    PLAY = "play"
+    """The provider plays a sound file to the far end."""
+    TRANSFER = "transfer"
+    """The far end is connected with somebody else, without asking first."""
+    RECORD = "record"
+    """The provider records the call."""
+    PAUSE_RECORDING = "pause_recording"
+    """A recording of the provider's is paused and resumed."""
     LIST_CALLS = "list_calls"
 
 

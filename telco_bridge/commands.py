@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .capabilities import Capability
@@ -18,18 +19,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Channels",
     "Command",
     "Dial",
     "HangUp",
     "Hold",
     "Mute",
+    "PauseRecording",
+    "Play",
     "Redirect",
     "Reject",
     "Resume",
+    "ResumeRecording",
+    "Say",
     "SendDigits",
     "StartMedia",
+    "StartRecording",
     "StopMedia",
+    "StopRecording",
     "StreamTarget",
+    "Transfer",
     "Unmute",
     "new_id",
     "stop_capability",
@@ -281,3 +290,114 @@ class SendDigits(Command):
     def same_as(self, other: Command) -> bool:
         """Never: digits sent twice are two different things."""
         return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say(Command):
+    """Let the provider speak a text to the far end. `language` is a BCP 47 tag, `voice` the provider's own word."""
+
+    text: str
+    language: str | None = None
+    voice: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.SAY})
+
+    def same_as(self, other: Command) -> bool:
+        """Never: what is said twice is heard twice."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play(Command):
+    """Let the provider fetch a sound file and play it to the far end, so many times."""
+
+    url: str
+    times: int = 1
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.PLAY})
+
+    def same_as(self, other: Command) -> bool:
+        """Never: what is played twice is heard twice."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(Command):
+    """Connect the far end with another address, without asking there first. `ring_timeout` is in seconds."""
+
+    to: str
+    caller_id: str | None = None
+    ring_timeout: float | None = None
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.TRANSFER})
+
+
+class Channels(StrEnum):
+    """How the two sides of a call are laid into a recording."""
+
+    MIXED = "mixed"
+    """Both in one channel."""
+    SEPARATE = "separate"
+    """Each in a channel of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRecording(Command):
+    """Let the provider record the call. Its `id` is our identity of the recording."""
+
+    channels: Channels = Channels.MIXED
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.RECORD})
+
+    def same_as(self, other: Command) -> bool:
+        """Never: a call may have several recordings."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfRecording(Command):
+    """A command about one recording: `recording` is our identity of it, `slot` the provider's."""
+
+    recording: str
+    slot: str
+
+    def same_as(self, other: Command) -> bool:
+        return type(self) is type(other) and isinstance(other, _OfRecording) and self.recording == other.recording
+
+
+class PauseRecording(_OfRecording):
+    """Record nothing until the recording is resumed."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.PAUSE_RECORDING})
+
+
+class ResumeRecording(_OfRecording):
+    """Go on with a recording that is paused."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.PAUSE_RECORDING})
+
+
+class StopRecording(_OfRecording):
+    """End a recording; the call goes on."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return frozenset({Capability.RECORD})

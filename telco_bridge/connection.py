@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from .clock import Clock
 from .errors import PluginContractError, TelcoBridgeError, Unreachable
 from .provider import Host, NotSent, ProviderPlugin, ProviderSession
-from .reports import CallReport, Fact, Notice, Source
+from .reports import CallReport, Fact, Notice, RecordingReport, Source
 from .switchboard import Switchboard
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class BridgeHost(Host):
 
     def report(self, *facts: Fact) -> None:
         _check_facts(facts)
-        if any(not isinstance(fact, CallReport) or fact.source is Source.PUSH for fact in facts):
+        if any(isinstance(fact, Notice) or fact.source is Source.PUSH for fact in facts):
             self.heard_at = self._clock.now()
         if self.switchboard is not None:
             self.switchboard.report(*facts)
@@ -141,7 +141,7 @@ class Connection:
 
 def _check_facts(facts: tuple[object, ...]) -> None:
     for fact in facts:
-        if not isinstance(fact, CallReport | Notice):
+        if not isinstance(fact, CallReport | RecordingReport | Notice):
             raise TypeError(
                 f"report() was given a {type(fact).__name__}: give it CallReports and Notices, each as an argument of "
                 "its own, such as report(*facts)"

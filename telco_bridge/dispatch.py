@@ -18,12 +18,18 @@ from .commands import (
     HangUp,
     Hold,
     Mute,
+    PauseRecording,
+    Play,
     Redirect,
     Reject,
     Resume,
+    ResumeRecording,
+    Say,
     SendDigits,
     StartMedia,
     StopMedia,
+    StopRecording,
+    Transfer,
     Unmute,
     new_id,
     stop_capability,
@@ -44,7 +50,7 @@ from .provider import AnswerLost, Host, NotSent, ProviderPlugin, ProviderSession
 from .reconciliation import Reconciliation
 from .reports import CallReport, CallState
 from .switchboard import CallRecord, Flight, Switchboard
-from .termination import EndedBy, TerminationReason
+from .termination import Cause, EndedBy, TerminationReason
 from .transitions import defeated, fulfilled
 from .views import CallView
 
@@ -60,12 +66,16 @@ __all__ = ["Dispatch"]
 _log = logging.getLogger("telco_bridge")
 
 _ATTEMPTS = 3
-_REPEATABLE = (HangUp, StopMedia, Hold, Resume, Mute, Unmute)
+_REPEATABLE = (HangUp, StopMedia, Hold, Resume, Mute, Unmute, PauseRecording, ResumeRecording, StopRecording)
 """What may be sent again after a lost answer, because doing it twice is doing it once."""
-_ENDS = (HangUp, Reject, Redirect, StopMedia)
+_ENDS = (HangUp, Reject, Redirect, StopMedia, StopRecording)
 """What may be too late because it is already true, although the provider cannot show it yet."""
-_LAST_WORDS = (HangUp, Reject, Redirect)
+_LAST_WORDS = (HangUp, Reject, Redirect, Transfer)
 """What stays asked until the call is over, because it explains the end."""
+_PROMPTS = (Say, Play, SendDigits)
+"""What the far end hears one of at a time: a later one takes the place of an earlier one."""
+_ACCEPTED_IS_ALL = (*_PROMPTS, Transfer)
+"""What no state of a call shows. Where the provider does not tell when it is done, nothing is waited for."""
 
 
 class Dispatch:
@@ -92,6 +102,13 @@ class Dispatch:
         self._clock = host.clock
         self._lifecycle = lifecycle
         self._tasks = tasks
+
+    @property
+    def session(self) -> ProviderSession:
+        """The connection to the provider. Raises `NotPossibleNow` once the bridge is closed."""
+        if self._tasks.cancel_scope.cancel_called:
+            raise NotPossibleNow("the bridge is closed")
+        return self._session
 
     async def perform(self, record: CallRecord, command: Command) -> Command:
         """Make the command a fact; return the one that served it, which may be an identical one already in flight.
@@ -211,7 +228,10 @@ class Dispatch:
         owned, record.owned = record.owned, record.owned or isinstance(command, Answer)
         doubt: ProviderError | None = None
         try:
-            doubt = await self._send_named(record, flight)
+            if isinstance(command, _PROMPTS):
+                doubt = await self._send_prompt(record, flight)
+            else:
+                doubt = await self._send_named(record, flight)
         except TooLate as error:
             answered = await self._reconciliation.read(record, urgent=True)
             settled = answered and record.gone_at is None
@@ -222,8 +242,14 @@ class Dispatch:
         except TelcoBridgeError:
             self._withdraw(record, command, owned=owned)
             raise
-        if isinstance(command, SendDigits) and doubt is None:
-            self._switchboard.settle(record, command)
+        if type(command) in self._session.tells_done:
+            await self._await_word(record, flight, doubt)
+            return
+        if isinstance(command, _ACCEPTED_IS_ALL) and doubt is None:
+            if isinstance(command, _LAST_WORDS):
+                self._switchboard.done(record, command.id)
+            else:
+                self._switchboard.settle(record, command)
             return
         if isinstance(command, Dial) and doubt is None:
             if record.view.ref is None:
@@ -242,6 +268,10 @@ class Dispatch:
             return
         view = record.view
         state = f"the call has ended ({view.termination.reason})" if view.termination else f"the call is {view.state}"
+        if view.state is CallState.CONNECTED:
+            # What forbids it then is something that only the provider's notes can explain.
+            notes = " ".join(sorted({self._plugin.support[needed].note for needed in command.needs}))
+            state = f"{state} ({notes})" if notes else state
         raise NotPossibleNow(f"{command.name}: not possible now on {self._plugin.name}: {state}")
 
     def _allowed(self, record: CallRecord, command: Command) -> bool:
@@ -271,6 +301,17 @@ class Dispatch:
                     raise
                 await happens_by(self._clock, record.log.grown(), deadline)
         return await self._send_named(record, flight)
+
+    async def _send_prompt(self, record: CallRecord, flight: Flight) -> AnswerLost | None:
+        """Send what takes the place of whatever is said now: in the order in which it was asked for."""
+        async with record.prompting:
+            doubt = await self._send_named(record, flight)
+            for other in record.flights:
+                if other is flight:
+                    break
+                other.replaced = other.replaced or isinstance(other.command, _PROMPTS)
+            record.log.wake()
+            return doubt
 
     async def _send(self, record: CallRecord, flight: Flight) -> AnswerLost | None:
         """Send until it is accepted; return the loss where it was sent and no answer came."""
@@ -317,16 +358,11 @@ class Dispatch:
         """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline."""
         command = flight.command
         deadline = self._clock.now() + self._lifecycle.confirm_timeout
-        pause = 0.25 if self._session.max_staleness is not None else 1.0
+        # That an inbound call is answered is often told by nobody but a read.
+        pause = 0.25 if self._session.max_staleness is not None or isinstance(command, Answer) else 1.0
         while not fulfilled(command, record.view):
             if flight.failed is not None:
-                told = self._plugin.explain(flight.failed, record.view)
-                raise Refused(
-                    f"{command.name}: {self._plugin.name} accepted it and then failed: {told.reason} ({told.native})",
-                    termination=told,
-                    provider=self._plugin.name,
-                    code=flight.failed.code,
-                )
+                raise self._told_failed(flight.failed, record, command)
             if defeated(command, record.view):
                 self._switchboard.settle(record, command)
                 await self._raise_defeat(record, command)
@@ -338,6 +374,46 @@ class Dispatch:
                 await self._search(record, command)
                 pause = min(pause * 2, 5.0)
 
+    async def _await_word(self, record: CallRecord, flight: Flight, doubt: ProviderError | None) -> None:
+        """Wait until the provider says that the command is done or has failed, however long that takes.
+
+        Where it is not even known whether it was accepted, the word must come in time.
+        """
+        command = flight.command
+        deadline = self._clock.now() + self._lifecycle.confirm_timeout if doubt is not None else None
+        while not flight.finished:
+            if flight.failed is not None:
+                raise self._told_failed(flight.failed, record, command)
+            if flight.replaced or record.view.state is CallState.ENDED:
+                self._switchboard.settle(record, command)
+                why = "something else is said instead" if flight.replaced else "the call ended meanwhile"
+                raise NotPossibleNow(f"{command.name}: {why}")
+            grown = record.log.grown()
+            if deadline is None:
+                await grown.wait()
+            elif not await happens_by(self._clock, grown, deadline):
+                await self._raise_unknown(record, command, doubt)
+        if not isinstance(command, _LAST_WORDS):
+            self._switchboard.settle(record, command)
+
+    def _told_failed(self, cause: Cause, record: CallRecord, command: Command) -> Refused:
+        told = self._plugin.explain(cause, record.view)
+        return Refused(
+            f"{command.name}: {self._plugin.name} accepted it and then failed: {told.reason} ({told.native})",
+            termination=told,
+            provider=self._plugin.name,
+            code=cause.code,
+        )
+
+    async def await_recording(self, record: CallRecord, recording_id: str) -> None:
+        """Wait until nothing more happens to a recording; ask the provider from time to time."""
+        pause = 2.0
+        while (recording := record.view.recording(recording_id)) is not None and not recording.state.settled:
+            if not await happens_by(self._clock, record.log.grown(), self._clock.now() + pause):
+                pause = min(pause * 2, 30.0)
+                if record.view.state is CallState.ENDED or not recording.live:
+                    await self._reconciliation.read_recording(record, recording)
+
     async def _search(self, record: CallRecord, command: Command) -> None:
         if isinstance(command, Dial):
             try:
@@ -346,6 +422,10 @@ class Dispatch:
                 return
             if listed is not None:
                 self._switchboard.report(*(r for r in listed.reports if r.command_id == command.id))
+        elif isinstance(command, PauseRecording | ResumeRecording | StopRecording):
+            recording = record.view.recording(command.recording)
+            if recording is not None:
+                await self._reconciliation.read_recording(record, recording)
         else:
             await self._reconciliation.read(record, urgent=True)
 

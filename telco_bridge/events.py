@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .media import Modality, StreamId, StreamState
+from .media import Modality, RecordingState, StreamId, StreamState
 from .reports import CallState, Source
 from .termination import Cause, Termination
 from .views import CallView
@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "GapDetected",
     "OfferReceived",
+    "RecordingChanged",
     "StreamActive",
     "StreamEnded",
     "StreamStarting",
@@ -97,6 +98,15 @@ class CallUpdated(CallEvent):
     """Something else became known; `changed` names the fields of the view."""
 
     changed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingChanged(CallEvent):
+    """A recording that the provider makes has come to another state. It may come after the end of the call."""
+
+    recording: str
+    """Our identity of it; `call.recording(…)` has the rest."""
+    state: RecordingState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

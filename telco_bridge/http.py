@@ -1,18 +1,26 @@
 """HTTP for plugins: one client, kept inside one origin, whose failures are facts.
 
 Everything a plugin sends goes through `open_client`. The client never follows redirects, never sends to an origin it
-was not opened for (so that credentials cannot follow a link to another host), bounds what it reads, and spreads
-requests over small connection pools, because one httpx pool slows down with many requests in flight.
+was not opened for (so that credentials cannot follow a link to another host), and bounds what it reads. Because one
+httpx pool slows down with many requests in flight, they are spread over small ones, or, where the extra `fast` is
+installed and asyncio runs, sent through aiohttp.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from httpx._client import UseClientDefault
+    from httpx._types import AuthTypes
 
 from .errors import AuthenticationFailed, ProviderError, RateLimited, Refused
 from .provider import AnswerLost, NotSent
@@ -21,6 +29,12 @@ __all__ = ["MAX_BODY", "ForeignOrigin", "SpreadTransport", "open_client", "origi
 
 MAX_BODY = 8 * 1024 * 1024
 """The largest answer that is read, in bytes."""
+
+_KEPT = 30.0
+"""Seconds that an unused connection is kept."""
+
+_MAX_CONNECTIONS = 1024
+_PIECE = 4096
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -31,7 +45,7 @@ class ForeignOrigin(ProviderError):
 
 def origin(url: httpx.URL | str) -> str:
     """Return scheme, host and port of a URL, the port always written out."""
-    parsed = httpx.URL(url)
+    parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
     port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme, 0)
     return f"{parsed.scheme}://{parsed.host}:{port}"
 
@@ -39,8 +53,8 @@ def origin(url: httpx.URL | str) -> str:
 class SpreadTransport(httpx.AsyncBaseTransport):
     """Sends each request through the least busy of several small pools."""
 
-    def __init__(self, pools: int = 8, per_pool: int = 8) -> None:
-        limits = httpx.Limits(max_connections=per_pool * 16, max_keepalive_connections=per_pool, keepalive_expiry=30.0)
+    def __init__(self, pools: int = 32, per_pool: int = 2) -> None:
+        limits = httpx.Limits(max_connections=per_pool * 16, max_keepalive_connections=per_pool, keepalive_expiry=_KEPT)
         # One for all pools: loading the certificates takes some 20 ms.
         trust = httpx.create_ssl_context(trust_env=False)
         self._pools = [httpx.AsyncHTTPTransport(verify=trust, limits=limits) for _ in range(pools)]
@@ -89,11 +103,66 @@ async def open_client(
 
     `transport` replaces the connections themselves, for tests.
     """
-    guarded = _OneOriginTransport(transport if transport is not None else SpreadTransport(), origins)
-    async with httpx.AsyncClient(
-        auth=auth, timeout=timeout, transport=guarded, follow_redirects=False, trust_env=False
-    ) as client:
+    guarded = _OneOriginTransport(transport if transport is not None else _connections(), origins)
+    async with _Client(guarded, auth=auth, timeout=timeout) as client:
         yield client
+
+
+def _connections() -> httpx.AsyncBaseTransport:
+    """The fastest connections that the running event loop allows."""
+    if _on_asyncio():
+        with suppress(ImportError):
+            from ._aiohttp import AiohttpTransport
+
+            trust = httpx.create_ssl_context(trust_env=False)
+            return AiohttpTransport(trust, connections=_MAX_CONNECTIONS, keepalive=_KEPT)
+    return SpreadTransport()
+
+
+def _on_asyncio() -> bool:
+    # A task, because a loop alone may belong to a trio that runs as its guest.
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+class _Client(httpx.AsyncClient):
+    """Sends through its one transport, without what there is only for redirects, proxies, and other clients."""
+
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, *, auth: httpx.Auth | tuple[str, str] | None, timeout: float
+    ) -> None:
+        super().__init__(auth=auth, timeout=timeout, transport=transport, follow_redirects=False, trust_env=False)
+        self._wire = transport
+        self._direct = auth is None or isinstance(auth, tuple)
+        self._basic = None
+        if isinstance(auth, tuple):
+            self._basic = "Basic " + b64encode(":".join(auth).encode()).decode("ascii")
+
+    async def send(
+        self,
+        request: httpx.Request,
+        *,
+        stream: bool = False,
+        auth: AuthTypes | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = httpx.USE_CLIENT_DEFAULT,
+    ) -> httpx.Response:
+        default = auth is httpx.USE_CLIENT_DEFAULT and follow_redirects is httpx.USE_CLIENT_DEFAULT
+        if not (self._direct and default) or self.is_closed:
+            return await super().send(request, stream=stream, auth=auth, follow_redirects=follow_redirects)
+        if self._basic is not None:
+            request.headers["authorization"] = self._basic
+        response = await self._wire.handle_async_request(request)
+        response.request = request
+        if "set-cookie" in response.headers:
+            self.cookies.extract_cookies(response)
+        if not stream:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        return response
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request, *, provider: str) -> httpx.Response:
@@ -101,24 +170,73 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, *, provider: s
 
     Raises `NotSent` where the request never left, `AnswerLost` where it may have arrived and no whole answer came.
     """
-    tried = f"{request.method} {request.url.copy_with(query=None)}"
     try:
         response = await client.send(request, stream=True)
         try:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise AnswerLost(f"{tried}: the answer exceeds {MAX_BODY} bytes", provider=provider)
+            if response.is_stream_consumed or _announced_short(response):
+                await response.aread()
+                return response
+            body = _unpacked(response, await _read(response))
         finally:
             await response.aclose()
     except _NEVER_LEFT as error:
-        raise NotSent(f"{tried} was not sent: {_words(error)}", provider=provider) from error
+        raise NotSent(f"{_tried(request)} was not sent: {_words(error)}", provider=provider) from error
     except httpx.RequestError as error:
-        raise AnswerLost(f"{tried}: no whole answer came: {_words(error)}", provider=provider) from error
-    answer = httpx.Response(response.status_code, headers=_plain(response.headers), content=bytes(body))
+        raise AnswerLost(f"{_tried(request)}: no whole answer came: {_words(error)}", provider=provider) from error
+    if len(body) > MAX_BODY:
+        raise AnswerLost(f"{_tried(request)}: the answer exceeds {MAX_BODY} bytes", provider=provider)
+    answer = httpx.Response(response.status_code, headers=_plain(response.headers), content=body)
     answer.request = request
     return answer
+
+
+def _announced_short(response: httpx.Response) -> bool:
+    """Whether the answer says that its body, which is not compressed, is within bounds."""
+    headers = response.headers
+    length = headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= MAX_BODY and "content-encoding" not in headers
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body as it was sent, or as much of one that is too large as shows that."""
+    body = bytearray()
+    try:
+        async for piece in response.aiter_raw():
+            body += piece
+            if len(body) > MAX_BODY and not response.is_closed:
+                # Not left but ended: trio complains of asynchronous generators that nobody finishes.
+                await response.aclose()
+    except (httpx.RequestError, httpx.StreamError):
+        if len(body) <= MAX_BODY:
+            raise
+    return bytes(body)
+
+
+def _unpacked(response: httpx.Response, body: bytes) -> bytes:
+    """The body without its compression, or as much of one that is too large as shows that."""
+    if len(body) > MAX_BODY or "content-encoding" not in response.headers:
+        return body
+    unpacked = bytearray()
+    for piece in httpx.Response(200, headers=response.headers, stream=_Pieces(body)).iter_bytes():
+        unpacked += piece
+        if len(unpacked) > MAX_BODY:
+            break
+    return bytes(unpacked)
+
+
+class _Pieces(httpx.SyncByteStream):
+    """A body in pieces so small that none of them unpacks to more than a few megabytes."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._body), _PIECE):
+            yield self._body[start : start + _PIECE]
+
+
+def _tried(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.copy_with(query=None)}"
 
 
 def _plain(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MediaDirection", "Modality", "StreamId", "StreamState", "Transport", "modality_named"]
+__all__ = [
+    "MediaDirection",
+    "Modality",
+    "RecordingState",
+    "StreamId",
+    "StreamState",
+    "Transport",
+    "modality_named",
+]
 
 
 class Modality(StrEnum):
@@ -65,6 +73,27 @@ class StreamState(StrEnum):
 
 
 _RANKS = {state: rank for rank, state in enumerate(StreamState)}
+
+
+class RecordingState(StrEnum):
+    """The life of a recording that the provider makes. It may go on after the call."""
+
+    UNKNOWN = "unknown"
+    STARTING = "starting"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    """Nothing more is recorded; the file is not ready yet."""
+    COMPLETED = "completed"
+    """The file is ready."""
+    ABSENT = "absent"
+    """There was nothing to record."""
+    FAILED = "failed"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self in (RecordingState.COMPLETED, RecordingState.ABSENT, RecordingState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ and whose value is a module with the one hook:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -48,26 +48,35 @@ from .capabilities import Capability, Support, SupportLevel
 from .clock import Clock
 from .commands import (
     Answer,
+    Channels,
     Command,
     Dial,
     HangUp,
     Hold,
     Mute,
+    PauseRecording,
+    Play,
     Redirect,
     Reject,
     Resume,
+    ResumeRecording,
+    Say,
     SendDigits,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
     StreamTarget,
+    Transfer,
     Unmute,
 )
 from .errors import AuthenticationFailed, ConfigError, ProviderError, RateLimited, Refused, Unreachable, Unsupported
-from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+from .media import MediaDirection, Modality, RecordingState, StreamId, StreamState, Transport
 from .reports import (
     CallDirection,
     CallReport,
     CallState,
+    CommandDone,
     CommandFailed,
     Continues,
     Dialled,
@@ -78,15 +87,19 @@ from .reports import (
     Notice,
     Origin,
     Party,
+    RecordingReport,
     RemoteOffer,
     Source,
     StreamReport,
 )
 from .termination import Cause, Confidence, EndedBy, Phase, Scope, Termination, TerminationReason
-from .views import Asked, CallView, StreamView
+from .views import Asked, CallView, RecordingView, StreamView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import BaseModel
+    from typer import Typer
 
     from .sandbox.emulator import Emulator
     from .sandbox.exchange import Exchange
@@ -104,20 +117,25 @@ __all__ = [
     "CallState",
     "CallView",
     "Capability",
+    "Capture",
     "Cause",
+    "Channels",
     "Clear",
     "Clock",
     "Command",
+    "CommandDone",
     "CommandFailed",
     "Confidence",
     "ConfigError",
     "Continues",
+    "Diagnosis",
     "Dial",
     "Dialled",
     "DigitHeard",
     "Encoding",
     "EndedBy",
     "Fact",
+    "Finding",
     "Gap",
     "Gone",
     "HangUp",
@@ -141,27 +159,38 @@ __all__ = [
     "Notice",
     "Origin",
     "Party",
+    "PauseRecording",
     "Phase",
+    "Play",
     "PlayAudio",
     "PlayMark",
     "PressDigit",
+    "Profile",
     "ProviderError",
     "ProviderPlugin",
     "ProviderSession",
     "RateLimited",
     "ReachedMark",
+    "ReadProfile",
     "ReasonRow",
+    "RecordingReport",
+    "RecordingState",
+    "RecordingView",
     "Redirect",
     "Refused",
     "Reject",
     "RemoteDigit",
     "RemoteOffer",
     "Resume",
+    "ResumeRecording",
+    "Say",
     "Scope",
     "SendDigits",
     "Source",
     "StartMedia",
+    "StartRecording",
     "StopMedia",
+    "StopRecording",
     "StreamId",
     "StreamReport",
     "StreamState",
@@ -173,6 +202,7 @@ __all__ = [
     "TerminationReason",
     "TooLate",
     "Track",
+    "Transfer",
     "Transport",
     "Unintelligible",
     "Unmute",
@@ -187,6 +217,7 @@ CONTRACT = 1
 """The version of this contract. A new abstract method raises it; a method with a default does not."""
 
 C = TypeVar("C", bound="BaseModel")
+C_co = TypeVar("C_co", bound="BaseModel", covariant=True)
 C_contra = TypeVar("C_contra", bound="BaseModel", contravariant=True)
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -284,6 +315,16 @@ class ProviderSession(ABC):
     max_staleness: float | None = None
     """Seconds after which a call must be read again, because nothing arrives by itself; None where events do."""
 
+    tells_done: frozenset[type[Command]] = frozenset()
+    """The commands whose end the provider tells: after accepting one of them, `CommandDone` or `CommandFailed` follows.
+
+    For what is said, played, sent as digits, transferred or redirected. Where a command is not named here, nothing more
+    is known than that it was accepted.
+    """
+
+    native: object = None
+    """What the provider can do beyond the neutral words, typed: applications get it from `Bridge.native`."""
+
     @abstractmethod
     async def execute(self, command: Command) -> None:
         """Send the command; return when the provider has accepted it, after reporting what its answer says.
@@ -307,6 +348,18 @@ class ProviderSession(ABC):
     async def receive(self, request: WebRequest) -> WebResponse:
         """Answer a request of the provider's to the bridge's web application. Check signatures before parsing."""
         return WebResponse(status=404)
+
+    async def read_recording(self, call: str, slot: str) -> RecordingReport | Gone:
+        """Ask for one recording of a call. Raises `ProviderError` where no answer could be had."""
+        raise Unsupported("this provider makes no recordings")
+
+    def fetch_recording(self, slot: str) -> AsyncGenerator[bytes]:
+        """Fetch the file of a recording, in pieces. Raises `ProviderError` where it cannot be had."""
+        raise Unsupported("this provider makes no recordings")
+
+    async def delete_recording(self, slot: str) -> None:
+        """Delete a recording and its file; what is gone already is no error. Raises `ProviderError`."""
+        raise Unsupported("this provider makes no recordings")
 
     def media(self, opening: WebRequest) -> MediaWire:
         """Return a translator for a media WebSocket of the provider's, whose token the core has checked.
@@ -341,12 +394,68 @@ class ReasonRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A request of the provider's that somebody caught, and wants to have explained.
+
+    `request` is what the bridge would make of it, with the configured `public_url` where there is one. `seen` is the
+    address at which it was caught, before a proxy or behind it. `signature` was given apart from the headers.
+    """
+
+    request: WebRequest
+    seen: str
+    public_url: str | None = None
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to know about a captured request, and what to do about it. Neither holds a secret."""
+
+    fact: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Whether the bridge would accept a captured request, and why not.
+
+    `signed` is the address that the provider has signed, without credentials; None where no variant of the request
+    matches its signature. `tried` tells how many there were.
+    """
+
+    accepted: bool
+    signed: str | None = None
+    tried: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(Generic[C_co]):
+    """The settings of this provider that a command line has chosen, checked, and the bridge's public URL."""
+
+    config: C_co
+    public_url: str | None = None
+
+
+class ReadProfile(Protocol[C_co]):
+    """Reads a profile of this provider, from the file that is named, or from where `connect()` looks.
+
+    Raises `ConfigError`, also for a profile of another provider.
+    """
+
+    def __call__(self, config: Path | None = None, *, profile: str | None = None) -> Profile[C_co]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderPlugin(Generic[C]):
     """Everything the core knows of a provider before it connects.
 
     `config_model` is a pydantic model with `extra="forbid"` and secrets as `SecretStr`. `explain` translates a raw
     cause, `possible` says what the state allows now; both are pure and total. `emulator` puts the provider's own
     protocol in front of a simulated network, where the plugin brings one.
+
+    `diagnose` explains why a request's signature did not match, for `telco-bridge doctor webhook`: it tells no key, and
+    no signature. `commands` adds what follows `telco-bridge NAME`; it is called only when somebody asks for that.
     """
 
     name: str
@@ -357,4 +466,6 @@ class ProviderPlugin(Generic[C]):
     connect: Connect[C]
     reasons: Sequence[ReasonRow] = ()
     emulator: Callable[[Exchange], Emulator] | None = None
+    diagnose: Callable[[C, Capture], Diagnosis] | None = None
+    commands: Callable[[Typer, ReadProfile[C]], None] | None = None
     contract: int = CONTRACT

@@ -14,10 +14,12 @@ import anyio
 from .clock import Clock, happens_by
 from .errors import PluginContractError, ProviderError, TelcoBridgeError, Unsupported
 from .events import ChannelFailed, GapDetected
+from .media import RecordingState
 from .provider import CallList, Gone, Host, ProviderSession
-from .reports import CallReport, CallState
+from .reports import CallReport, CallState, RecordingReport, Source
 from .switchboard import CallRecord, Switchboard
 from .termination import Confidence, EndedBy, Termination, TerminationReason
+from .views import RecordingView
 
 if TYPE_CHECKING:
     from .config import LifecycleSettings
@@ -31,6 +33,8 @@ _FRESH = 5.0
 _REPEAT_GONE = 1.0
 _TROUBLE = 3
 """Failures in a row after which the application is told."""
+_INSTEAD_OF_A_LIST = 20
+"""So many calls are read one by one where the list of all cannot be had."""
 
 
 @dataclass(order=True, slots=True)
@@ -170,6 +174,30 @@ class Reconciliation:
         else:
             self._switchboard.end(record, confidence=Confidence.INFERRED)
 
+    async def read_recording(self, record: CallRecord, recording: RecordingView) -> None:
+        """Ask for one recording and fold the answer. A failed read proves nothing."""
+        await self._within_budget()
+        try:
+            answer = await self._session.read_recording(record.view.ref or "", recording.slot)
+        except (ProviderError, Unsupported) as error:
+            _log.info("%s: reading recording %s failed: %s", self._switchboard.provider, recording.id, error)
+            return
+        except Exception:  # noqa: BLE001
+            # Plugins are foreign code; whoever waits for the recording waits on.
+            _log.exception("%s broke on reading recording %s", self._switchboard.provider, recording.id)
+            return
+        if isinstance(answer, Gone):
+            answer = RecordingReport(
+                source=Source.READ,
+                as_of=answer.as_of,
+                slot=recording.slot,
+                ref=record.view.ref,
+                command_id=recording.id,
+                state=RecordingState.ABSENT,
+                error=answer.native or None,
+            )
+        self._switchboard.report(answer)
+
     async def list_calls(self) -> CallList | None:
         """Ask for all live calls; None where the provider cannot tell. Raises where it did not."""
         if not self._can_list:
@@ -223,28 +251,36 @@ class Reconciliation:
     async def sweep(self) -> bool:
         """Read every live call, by one list where possible; return whether the provider answered."""
         began = self._host.stamp()
+        error = "reads of calls fail"
         try:
             listed = await self.list_calls()
-        except TelcoBridgeError as error:
-            self._failed(str(error), began)
-            return False
-        answered = True
-        if listed is None:
-            for record in self._stalest_first():
-                answered = await self.read(record) and answered
+        except TelcoBridgeError as failure:
+            # One bad answer must not hide the calls: where the provider answers for some of them, it is there.
+            error = str(failure)
+            wanted = self._stalest_first()[:_INSTEAD_OF_A_LIST]
+            answered = False
         else:
-            self._switchboard.report(*(report for report in listed.reports if self._switchboard.knows(report)))
-            if listed.complete:
-                present = {report.ref for report in listed.reports}
-                for record in self._stalest_first():
-                    absent = record.view.ref not in present and (record.named_at or 0.0) < listed.as_of
-                    if absent and not record.view.over:
-                        answered = await self.read(record) and answered
+            wanted = self._missing_from(listed) if listed is not None else self._stalest_first()
+            answered = not wanted
+        for record in wanted:
+            answered = await self.read(record) or answered
         if answered:
             self._recovered()
         else:
-            self._failed("reads of calls fail", began)
+            self._failed(error, began)
         return answered
+
+    def _missing_from(self, listed: CallList) -> list[CallRecord]:
+        """Fold a list, and return the calls that it should have held and does not."""
+        self._switchboard.report(*(report for report in listed.reports if self._switchboard.knows(report)))
+        if not listed.complete:
+            return []
+        present = {report.ref for report in listed.reports}
+        return [
+            record
+            for record in self._stalest_first()
+            if record.view.ref not in present and (record.named_at or 0.0) < listed.as_of
+        ]
 
     def _stalest_first(self) -> list[CallRecord]:
         named = [record for record in self._switchboard.live if record.view.ref is not None]

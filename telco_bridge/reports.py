@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .media import MediaDirection, Modality, StreamState, Transport
+from .media import MediaDirection, Modality, RecordingState, StreamState, Transport
 from .termination import Cause
 
 __all__ = [
     "CallDirection",
     "CallReport",
     "CallState",
+    "CommandDone",
     "CommandFailed",
     "Continues",
     "Dialled",
@@ -23,6 +24,7 @@ __all__ = [
     "Notice",
     "Origin",
     "Party",
+    "RecordingReport",
     "RemoteOffer",
     "Source",
     "StreamReport",
@@ -193,6 +195,21 @@ class RemoteOffer(Notice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDone(Notice):
+    """What a command asked for has been done to its end: said, played, or taken over by somebody else.
+
+    `command_id` names it (`ValueError` where it does not).
+    """
+
+    def __post_init__(self) -> None:
+        if not self.command_id:
+            raise ValueError(
+                "CommandDone does not say which command is done: set `command_id` to the `id` of the command that "
+                "`execute` was given"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFailed(Notice):
     """A command that had been accepted failed afterwards. `command_id` names it (`ValueError` where it does not)."""
 
@@ -214,4 +231,33 @@ class Gap(Notice):
     why: str
 
 
-Fact = CallReport | Notice
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingReport:
+    """Everything one report says about one recording; None says nothing.
+
+    `slot` is the provider's identity of the recording. `ref` is the provider's identity of its call, `command_id` the
+    start that caused it; one of them is set (`ValueError`). `seconds` is how much was recorded, `url` where the
+    provider keeps it.
+    """
+
+    source: Source
+    as_of: float
+    slot: str
+    ref: str | None = None
+    command_id: str | None = None
+    state: RecordingState | None = None
+    native_state: str | None = None
+    seconds: float | None = None
+    channels: int | None = None
+    url: str | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.ref and not self.command_id:
+            raise ValueError(
+                "RecordingReport does not say which call it is about: set `ref` to the provider's identity of the "
+                "call, or `command_id` to the `id` of the command that started the recording"
+            )
+
+
+Fact = CallReport | RecordingReport | Notice

@@ -6,10 +6,11 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+
+import anyio
 
 from .clock import Clock
-from .commands import Command, Dial, HangUp, Redirect, Reject, new_id
+from .commands import Command, Dial, HangUp, Redirect, Reject, Transfer, new_id
 from .errors import TelcoBridgeError
 from .eventlog import EventLog
 from .events import (
@@ -20,10 +21,13 @@ from .events import (
     Event,
     GapDetected,
     OfferReceived,
+    RecordingChanged,
 )
+from .recordings import fold_recording
 from .reports import (
     CallReport,
     CallState,
+    CommandDone,
     CommandFailed,
     Continues,
     DigitHeard,
@@ -31,14 +35,12 @@ from .reports import (
     Gap,
     Invitation,
     Notice,
+    RecordingReport,
     RemoteOffer,
 )
 from .termination import MEDIA_DIALECT, Cause, Confidence, Termination, TerminationReason
-from .transitions import Explain, ask, conclude, fold, fulfilled, settle
+from .transitions import Explain, ask, conclude, fold, fulfilled, mark_done, settle
 from .views import CallView
-
-if TYPE_CHECKING:
-    import anyio
 
 __all__ = ["CallRecord", "Flight", "Switchboard"]
 
@@ -60,6 +62,10 @@ class Flight:
     error: TelcoBridgeError | None = None
     failed: Cause | None = None
     """Why the provider, having accepted the command, gave it up."""
+    finished: bool = False
+    """Whether the provider said that it has been done to its end."""
+    replaced: bool = False
+    """Whether something that was asked later has taken its place."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +83,8 @@ class CallRecord:
     last_read: float = 0.0
     gone_at: float | None = None
     """When a read first said that the provider does not know the call."""
+    prompting: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while something that the far end hears is being sent."""
     flights: list[Flight] = field(default_factory=list[Flight])
     refs: list[str] = field(default_factory=list[str])
     """Every identity that the provider gave the call."""
@@ -166,11 +174,17 @@ class Switchboard:
         """Forget that the command was asked: it was refused, or it is done."""
         record.view = settle(record.view, command.id)
 
+    def done(self, record: CallRecord, command_id: str) -> None:
+        """Remember that the provider has done what was asked."""
+        record.view = mark_done(record.view, command_id)
+
     def report(self, *facts: Fact) -> None:
         """Take facts that belong together, in order, at once."""
         for fact in facts:
             if isinstance(fact, CallReport):
                 self._take_report(fact)
+            elif isinstance(fact, RecordingReport):
+                self._take_recording(fact)
             else:
                 self._take_notice(fact)
 
@@ -247,7 +261,9 @@ class Switchboard:
         record.gone_at = None
         for asked in record.view.asked:
             # What ends the call stays asked, because it explains the end.
-            if not isinstance(asked.command, HangUp | Reject | Redirect) and fulfilled(asked.command, record.view):
+            if not isinstance(asked.command, HangUp | Reject | Redirect | Transfer) and fulfilled(
+                asked.command, record.view
+            ):
                 self.settle(record, asked.command)
         self._written(record, events)
         if record.owned and not record.released and any(isinstance(event, EndContradicted) for event in events):
@@ -258,6 +274,23 @@ class Switchboard:
             self.on_unexplained_end(record)
         if newly_named and self._held:
             self._release_held()
+
+    def _take_recording(self, report: RecordingReport) -> None:
+        record = self._by_ref.get(report.ref) if report.ref is not None else None
+        if record is None and report.command_id is not None:
+            record = self._by_command.get(report.command_id)
+        if record is None:
+            _log.info("%s tells of a recording of a call that nobody here knows: %s", self.provider, report.slot)
+            return
+        record.view, changed = fold_recording(record.view, report)
+        if changed is None:
+            record.log.wake()
+            return
+        for asked in record.view.asked:
+            if fulfilled(asked.command, record.view) and not record.view.over:
+                self.settle(record, asked.command)
+        event = RecordingChanged(call=record.view, source=report.source, recording=changed.id, state=changed.state)
+        self._write(record, (event,))
 
     def _take_notice(self, notice: Notice) -> None:
         if isinstance(notice, Gap):
@@ -277,10 +310,19 @@ class Switchboard:
                 self._write(record, (DigitReceived(call=record.view, digit=notice.digit),))
             case RemoteOffer():
                 self._write(record, (OfferReceived(call=record.view, sdp=notice.sdp),))
+            case CommandDone():
+                self._finish(record, notice)
             case CommandFailed():
                 self._fail(record, notice)
             case _:
                 _log.warning("%s sent a notice of an unknown kind: %s", self.provider, type(notice).__name__)
+
+    def _finish(self, record: CallRecord, notice: CommandDone) -> None:
+        for flight in record.flights:
+            if flight.command.id == notice.command_id:
+                flight.finished = True
+        self.done(record, notice.command_id or "")
+        record.log.wake()
 
     def _fail(self, record: CallRecord, notice: CommandFailed) -> None:
         for flight in record.flights:

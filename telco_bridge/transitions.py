@@ -20,11 +20,16 @@ from .commands import (
     HangUp,
     Hold,
     Mute,
+    PauseRecording,
     Redirect,
     Reject,
     Resume,
+    ResumeRecording,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
+    Transfer,
     Unmute,
 )
 from .events import (
@@ -39,15 +44,17 @@ from .events import (
     CallUpdated,
     EndContradicted,
 )
-from .media import StreamId, StreamState
+from .media import RecordingState, StreamId, StreamState
 from .reports import CallDirection, CallReport, CallState, Continues, Dialled, Invitation, Source
 from .termination import Cause, Confidence, Phase, Scope, Termination
 from .views import Asked, CallView, StreamView
 
-__all__ = ["Explain", "ask", "conclude", "defeated", "fold", "fulfilled", "settle"]
+__all__ = ["Explain", "ask", "conclude", "defeated", "fold", "fulfilled", "mark_done", "settle"]
 
 NO_CAUSE = Cause(dialect="none", said=False)
 """Stands where nobody gave a reason."""
+
+_BEGUN = (RecordingState.RECORDING, RecordingState.PAUSED, RecordingState.STOPPED, RecordingState.COMPLETED)
 
 _CONCLUDED = (Confidence.INFERRED, Confidence.SYNTHETIC)
 
@@ -88,6 +95,13 @@ def ask(view: CallView, command: Command, since: float) -> CallView:
     return view if view.over else replace(view, asked=(*view.asked, Asked(command, since)))
 
 
+def mark_done(view: CallView, command_id: str) -> CallView:
+    """Remember that the provider has done what was asked."""
+    if view.over or not any(a.command.id == command_id for a in view.asked):
+        return view
+    return replace(view, asked=tuple(replace(a, done=True) if a.command.id == command_id else a for a in view.asked))
+
+
 def settle(view: CallView, command_id: str) -> CallView:
     """Forget a command that was refused or is done."""
     asked = tuple(a for a in view.asked if a.command.id != command_id)
@@ -101,13 +115,22 @@ def fulfilled(command: Command, view: CallView) -> bool:
             return view.ref is not None or view.state is not CallState.UNKNOWN
         case Answer():
             return view.reached is CallState.CONNECTED
-        case HangUp() | Reject() | Redirect():
+        case HangUp() | Reject() | Redirect() | Transfer():
             return view.state is CallState.ENDED
         case StopMedia():
             return view.state is CallState.ENDED or not any(_lives(view, s.id) for s in command.streams)
         case StartMedia():
             stream = view.started_by(command)
             return stream is not None and _flows(stream) and view.state is not CallState.ENDED
+        case StartRecording():
+            return _recorded(view, command.id) in _BEGUN
+        case PauseRecording():
+            return _recorded(view, command.recording) is RecordingState.PAUSED
+        case ResumeRecording():
+            return _recorded(view, command.recording) is RecordingState.RECORDING
+        case StopRecording():
+            recording = view.recording(command.recording)
+            return recording is not None and not recording.live
         case Hold():
             return view.held is True and view.state is not CallState.ENDED
         case Resume():
@@ -128,7 +151,16 @@ def defeated(command: Command, view: CallView) -> bool:
         started = next((s for s in view.streams if s.command_id == command.id), None)
         if started is not None and not started.live:
             return True
+    if isinstance(command, StartRecording | PauseRecording | ResumeRecording):
+        recording = view.recording(command.id if isinstance(command, StartRecording) else command.recording)
+        if recording is not None and not recording.live:
+            return True
     return view.state is CallState.ENDED
+
+
+def _recorded(view: CallView, recording_id: str) -> RecordingState | None:
+    recording = view.recording(recording_id)
+    return recording.state if recording is not None else None
 
 
 def _lives(view: CallView, stream_id: StreamId) -> bool:
@@ -269,8 +301,10 @@ class _CallFold:
         if True in changed.values():
             names = frozenset(name for name, differs in changed.items() if differs)
             self.events.append(partial(CallUpdated, changed=names))
-        return replace(
-            view,
+        # Not `replace`, which takes half the time of a fold.
+        return CallView(
+            id=view.id,
+            provider=view.provider,
             ref=self._ref,
             direction=self._direction,
             state=self._state,
@@ -288,6 +322,12 @@ class _CallFold:
             remote_sdp=remote_sdp,
             confirmed_by=self._confirmed_by,
             ended_as_of=self._ended_as_of,
+            streams=view.streams,
+            recordings=view.recordings,
+            asked=view.asked,
+            termination=view.termination,
+            contradicted=view.contradicted,
+            created_at=view.created_at,
             stamps=self.stamps.at,
             native=newest("native", view.native, report.native),
         )

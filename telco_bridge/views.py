@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .commands import Command, HangUp, Redirect, Reject, StartMedia, StopMedia, StreamTarget
-from .media import MediaDirection, Modality, StreamId, StreamState, Transport
+from .commands import Command, HangUp, Redirect, Reject, StartMedia, StopMedia, StreamTarget, Transfer
+from .media import MediaDirection, Modality, RecordingState, StreamId, StreamState, Transport
 from .reports import CallDirection, CallState, Party, Source
 from .termination import Cause, Phase, Termination
 
-__all__ = ["Asked", "CallView", "StreamView"]
+__all__ = ["Asked", "CallView", "RecordingView", "StreamView"]
 
 _PHASES = {
     CallState.QUEUED: Phase.SETUP,
@@ -22,10 +22,14 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command that was sent and is neither refused nor known to be done."""
+    """A command that was sent and neither refused nor settled.
+
+    `done` says that the provider has done it, where that is known and the command stays because it explains the end.
+    """
 
     command: Command
     since: float
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +64,36 @@ class StreamView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingView:
+    """What is known of one recording that the provider makes.
+
+    `id` is our identity of it, `slot` the provider's. `seconds` is how much was recorded, `url` where the provider
+    keeps it.
+    """
+
+    id: str
+    slot: str
+    state: RecordingState = RecordingState.UNKNOWN
+    native_state: str | None = None
+    seconds: float | None = None
+    channels: int | None = None
+    url: str | None = None
+    error: str | None = None
+    as_of: float = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether something may still be recorded."""
+        return not self.state.settled and self.state is not RecordingState.STOPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
     """What is known of one call at one moment.
 
     `state` is only what was reported. `reached` is the furthest state before the end,
     `announced` the furthest that events have told of. `asked` are the commands that are
-    under way. `termination` is set once the call is over, and then nothing changes any more.
+    under way. `termination` is set once the call is over, and then nothing changes any more but its `recordings`.
     """
 
     id: str
@@ -82,6 +110,7 @@ class CallView:
     held: bool | None = None
     muted: bool | None = None
     streams: tuple[StreamView, ...] = ()
+    recordings: tuple[RecordingView, ...] = ()
     offered: frozenset[str] = frozenset()
     cause: Cause | None = None
     decide_by: float | None = None
@@ -114,6 +143,10 @@ class CallView:
         """That stream, or None."""
         return next((stream for stream in self.streams if stream.id == stream_id), None)
 
+    def recording(self, recording_id: str) -> RecordingView | None:
+        """That recording, by our identity, or None."""
+        return next((recording for recording in self.recordings if recording.id == recording_id), None)
+
     def live_in(self, slot: str) -> StreamView | None:
         """The stream that lives in that slot now, or None."""
         return next((stream for stream in self.streams if stream.id.slot == slot and stream.live), None)
@@ -124,7 +157,13 @@ class CallView:
         for asked in reversed(self.asked):
             if isinstance(asked.command, HangUp | Reject | Redirect):
                 return asked.command
+            if isinstance(asked.command, Transfer) and asked.done:
+                return asked.command
         return None
+
+    def done(self, command: Command) -> bool:
+        """Whether the provider has said that this command of ours is done."""
+        return any(asked.command.id == command.id and asked.done for asked in self.asked)
 
     def asked_to_stop(self, stream_id: StreamId) -> StopMedia | None:
         """The command of ours that stops that stream, if one was sent and not refused."""

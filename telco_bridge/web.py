@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
-import anyio
 import anyio.from_thread
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
+from starlette.datastructures import URL
 
+from ._counter import Counter
 from .mediasocket import LANE, Crossing, MediaLane, MediaSocket
 from .provider import MediaWire, Unsupported, WebRequest, WebResponse
 
@@ -26,7 +25,7 @@ __all__ = ["MAX_BODY", "WebApplication"]
 MAX_BODY = 1024 * 1024
 """The largest request body that is read, in bytes."""
 
-CLOSED = "the bridge is not open\n"
+CLOSED = WebResponse(status=503, body=b"the bridge is not open\n")
 
 Handler = Callable[[WebRequest], Awaitable[WebResponse]]
 Admit = Callable[[str, str], "MediaPort | None"]
@@ -49,6 +48,7 @@ class WebApplication:
         self._handler: Handler | None = None
         self._home: int | None = None
         self._portal: anyio.from_thread.BlockingPortal | None = None
+        self._counters: WeakKeyDictionary[asyncio.AbstractEventLoop, Counter] = WeakKeyDictionary()
         self._admit: Admit | None = None
         self._translate_media: Translate | None = None
         self._crossing: Crossing | None = None
@@ -74,49 +74,41 @@ class WebApplication:
             return
         if scope["type"] != "http":
             return
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
+        answer = await self._answer(scope, receive)
+        if answer is not None:
+            await _send(answer, send)
 
-    async def _answer(self, request: Request) -> Response:
-        handler, portal = self._handler, self._portal
-        if handler is None or portal is None:
-            return Response(CLOSED, status_code=503, media_type="text/plain")
-        body = bytearray()
-        try:
-            async with aclosing(request.stream()) as chunks:
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        return Response("the body is too large\n", status_code=413, media_type="text/plain")
-        except ClientDisconnect:
-            return Response(status_code=400)
-        wanted = self._translate(request, bytes(body), method=request.method)
+    async def _answer(self, scope: Scope, receive: Receive) -> WebResponse | None:
+        """What to answer; None where nobody is there any more."""
+        handler = self._handler
+        if handler is None:
+            return CLOSED
+        body = await _read(receive)
+        if body is None:
+            return None
+        if len(body) > MAX_BODY:
+            return WebResponse(status=413, body=b"the body is too large\n")
+        wanted = self._translate(scope, body, method=scope["method"])
         if threading.get_ident() == self._home:
-            answer = await handler(wanted)
-        else:
-            try:
-                future = portal.start_task_soon(_call, handler, wanted)
-            except RuntimeError:
-                # The portal closed between the check and the call.
-                return Response(CLOSED, status_code=503, media_type="text/plain")
-            try:
-                answer = await asyncio.wrap_future(future)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                # Not we but the bridge has cancelled it: it was closed while the plugin had not answered.
-                return Response(CLOSED, status_code=503, media_type="text/plain")
-        return Response(
-            answer.body,
-            status_code=answer.status,
-            headers={**answer.headers, "content-type": answer.content_type} if answer.body else dict(answer.headers),
-        )
+            return await handler(wanted)
+        return await self._counter().ask(wanted)
+
+    def _counter(self) -> Counter:
+        """The way from the running server's loop into the bridge's."""
+        loop = asyncio.get_running_loop()
+        counter = self._counters.get(loop)
+        if counter is None:
+            counter = self._counters[loop] = Counter(self._handle, self._portal, loop, closed=CLOSED)
+        return counter
+
+    async def _handle(self, request: WebRequest) -> WebResponse:
+        handler = self._handler
+        return await handler(request) if handler is not None else CLOSED
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a media connection that is expected, and refuse every other one before its upgrade."""
         await receive()
-        opening = self._translate(HTTPConnection(scope), b"", method="GET")
+        opening = self._translate(scope, b"", method="GET")
         place, _, secret = opening.path.removeprefix(f"{_MEDIA}/").partition("/")
         scheme, _, bearer = opening.headers.get("authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else secret
@@ -140,20 +132,42 @@ class WebApplication:
         lane = extensions.get(LANE, {}).get("lane")
         await MediaSocket(port, wire, crossing, receive, send, lane).run()
 
-    def _translate(self, request: HTTPConnection, body: bytes, *, method: str) -> WebRequest:
-        mount = request.scope.get("root_path", "")
-        path = request.url.path.removeprefix(mount).lstrip("/")
-        query = request.url.query
-        base = self.public_url or f"{request.url.scheme}://{request.url.netloc}{mount}"
+    def _translate(self, scope: Scope, body: bytes, *, method: str) -> WebRequest:
+        mount = scope.get("root_path", "")
+        path = scope["path"].removeprefix(mount).lstrip("/")
+        query = scope["query_string"].decode("utf-8", "replace")
+        base = self.public_url
+        if base is None:
+            url = URL(scope=scope)
+            base = f"{url.scheme}://{url.netloc}{mount}"
         return WebRequest(
             method=method,
             path=path,
             query=query,
             url=f"{base}/{path}" + (f"?{query}" if query else ""),
-            headers={name.lower(): value for name, value in request.headers.items()},
+            # ASGI hands names over in lower case.
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             body=body,
         )
 
 
-async def _call(handler: Handler, request: WebRequest) -> WebResponse:
-    return await handler(request)
+async def _read(receive: Receive) -> bytes | None:
+    """The body, or as much of one that is too large as shows that; None where the sender has gone."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += cast("bytes", message.get("body", b""))
+        if not message.get("more_body") or len(body) > MAX_BODY:
+            return body
+
+
+async def _send(answer: WebResponse, send: Send) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    if answer.body:
+        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -128,7 +128,6 @@ def test_the_abilities_of_a_provider_tell_level_and_note() -> None:
 
     assert re.search(r"^ +hang up +● yes +Cancels while", page, re.MULTILINE)
     assert re.search(r"^ +max duration +◐ emulated +The bridge", page, re.MULTILINE)
-    assert re.search(r"^ +hold +○ not yet ", page, re.MULTILINE)
     assert re.search(r"^ +start video +✕ cannot ", page, re.MULTILINE)
 
 
@@ -139,7 +138,7 @@ def test_two_providers_are_compared_in_plain_lines_where_there_is_no_terminal(mo
 
     assert (code, error) == (0, "")
     assert page.split()[:5] == ["moving", "from", "ucwa", "to", "signalwire"]
-    assert re.search(r"^ +hold +yes +not yet +lost", page, re.MULTILINE)
+    assert re.search(r"^ +stop reason +yes +cannot +lost", page, re.MULTILINE)
     assert re.search(r"^ +do not disturb +ErrorSubcode: DoNotDisturb +– +lost", page, re.MULTILINE)
     assert "\x1b" not in page
 
@@ -150,7 +149,7 @@ def test_a_comparison_as_markdown_is_all_that_standard_output_gets() -> None:
     assert (code, error) == (0, "")
     assert page.startswith("# Moving from `signalwire` to `ucwa`\n\n| after moving | abilities |")
     assert page.endswith(" |\n")
-    assert re.search(r"^\| hold \| not yet \| .+ \| yes \| .+ \| gained \|$", page, re.MULTILINE)
+    assert re.search(r"^\| stop reason \| cannot \| .+ \| yes \| .+ \| gained \|$", page, re.MULTILINE)
 
 
 def test_a_provider_is_not_compared_with_itself() -> None:

@@ -307,7 +307,7 @@ def test_as_markdown_it_has_four_tables_that_another_program_reads() -> None:
     assert busy == [
         "busy",
         "ErrorSubcode: Busy",
-        "signalwire.call: busy, failed / SIP 486 (lossy), failed / SIP 600 (lossy)",
+        "laml.call: busy, failed / SIP 486 (lossy), failed / SIP 600 (lossy)",
         "same",
     ]
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import io
-import re
 import socket
 import subprocess
 import sys
 import wave
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import cast
 
@@ -23,33 +18,11 @@ from telco_bridge import Bridge, Call, CallAudio, CallState, connect
 from telco_bridge.audio import Playback
 from telco_bridge.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "audio.md").read_text()
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
-SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-SECTIONS: dict[str, str] = dict(SECTION.findall(PAGE))
-README: dict[str, str] = dict(SECTION.findall((ROOT / "README.md").read_text()))
+from .pages import Page
+
+PAGE = Page("docs/audio.md")
+README = Page("README.md")
 SPEAKS = "+15550106"
-
-
-def block(section: str) -> tuple[str, str]:
-    """The only Python block of a section, and what the page says that it prints, where it does."""
-    ((code, printed),) = BLOCK.findall(section)
-    return code, printed
-
-
-async def run(section: str, names: Mapping[str, object]) -> dict[str, object]:
-    """Run the block of a section as it stands, with these names; return those that there are then."""
-    code, promised = block(section)
-    namespace: dict[str, object] = {"anyio": anyio, **names}
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        # The block stands for lines of a function.
-        running = eval(compile(code, "<page>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
-        assert inspect.iscoroutine(running)
-        await running
-    assert printed.getvalue() == promised or not promised
-    return namespace
 
 
 @pytest.fixture(params=["simulator", "signalwire"])
@@ -100,13 +73,13 @@ def test_the_page_is_short_and_each_of_its_blocks_is_run_here() -> None:
         "The endpoint",
     }
 
-    assert len(PAGE.splitlines()) < 200
-    assert {title for title, text in SECTIONS.items() if "```python" in text} == run_here
-    assert PAGE.count("```python") == len(run_here) + 1
+    assert len(PAGE.text.splitlines()) < 200
+    assert {title for title, text in PAGE.sections.items() if "```python" in text} == run_here
+    assert PAGE.text.count("```python") == len(run_here) + 1
 
 
 def test_the_first_program_prints_what_the_page_says() -> None:
-    code, promised = BLOCK.findall(PAGE)[0]
+    code, promised = Page.blocks(PAGE.text)[0]
 
     printed = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True, timeout=30
@@ -116,24 +89,24 @@ def test_the_first_program_prints_what_the_page_says() -> None:
 
 
 async def test_hearing(names: dict[str, object]) -> None:
-    await run(SECTIONS["Hearing"], names)
+    await PAGE.run("Hearing", names)
 
 
 async def test_speaking(call: Call, names: dict[str, object]) -> None:
-    await run(SECTIONS["Speaking"], names)
+    await PAGE.run("Speaking", names)
 
     assert call.state is CallState.ENDED
 
 
 async def test_barging_in(names: dict[str, object]) -> None:
-    prompt = cast("Playback", (await run(SECTIONS["Barging in"], names))["prompt"])
+    prompt = cast("Playback", (await PAGE.run("Barging in", names))["prompt"])
 
     assert 150 < prompt.heard < 1000
     assert not (await prompt.finished()).complete
 
 
 async def test_formats(call: Call, names: dict[str, object]) -> None:
-    audio = cast("CallAudio", (await run(SECTIONS["Formats, and what they cost"], names))["audio"])
+    audio = cast("CallAudio", (await PAGE.run("Formats, and what they cost", names))["audio"])
 
     assert (
         str(audio.wire_format)
@@ -145,14 +118,14 @@ async def test_formats(call: Call, names: dict[str, object]) -> None:
 
 
 async def test_being_too_slow(names: dict[str, object]) -> None:
-    stats = cast("CallAudio", (await run(SECTIONS["Too slow"], names))["audio"]).stats
+    stats = cast("CallAudio", (await PAGE.run("Too slow", names))["audio"]).stats
 
     assert stats.dropped > 0
     assert stats.depth <= 10
 
 
 async def test_recording(names: dict[str, object]) -> None:
-    await run(SECTIONS["Recording"], names)
+    await PAGE.run("Recording", names)
 
     with wave.open("call.wav") as file:
         assert file.getnchannels() == 2
@@ -160,7 +133,7 @@ async def test_recording(names: dict[str, object]) -> None:
 
 
 async def test_the_piece_of_the_readme(call: Call, names: dict[str, object]) -> None:
-    prompt = cast("Playback", (await run(README["Audio"], names))["prompt"])
+    prompt = cast("Playback", (await README.run("Audio", names))["prompt"])
 
     assert (await prompt.finished()).complete
     assert call.state is CallState.ENDED
@@ -180,7 +153,7 @@ async def test_the_bridge_is_mounted_in_a_web_framework(
         port = taken.getsockname()[1]
         profile = {**sandbox.profile("signalwire"), "web": {"public_url": f"http://127.0.0.1:{port}/telco"}}
         profile.pop("stream_url", None)
-    code = block(SECTIONS["The endpoint"])[0].replace("fastapi", module).replace("FastAPI", name)
+    code = PAGE.block("The endpoint")[0].replace("fastapi", module).replace("FastAPI", name)
     namespace: dict[str, object] = {"__name__": "__main__"}
     monkeypatch.setattr("telco_bridge.connect", lambda path: connect(profile))
     exec(compile(code, "docs/audio.md, The endpoint", "exec"), namespace)

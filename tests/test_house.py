@@ -16,6 +16,7 @@ import telco_bridge.provider
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "telco_bridge"
 PLUGINS = ("telco_bridge_ucwa", "telco_bridge_signalwire")
+LIBRARIES = ("telco_bridge_laml",)
 
 LAYERS = (
     ("_connect", "errors", "clock", "termination", "capabilities", "media"),
@@ -25,13 +26,13 @@ LAYERS = (
     ("_stamps",),
     ("events",),
     ("_streams",),
-    ("transitions",),
+    ("transitions", "recordings", "mediastream"),
     ("eventlog", "config"),
     ("provider",),
-    ("http", "switchboard", "mediagate"),
+    ("_aiohttp", "http", "switchboard", "mediagate"),
     ("connection", "reconciliation"),
     ("channel", "dispatch"),
-    ("callaudio",),
+    ("callaudio", "callfacts"),
     ("callrecording",),
     ("call", "dialing"),
     ("arrivals",),
@@ -39,6 +40,7 @@ LAYERS = (
     ("bridge",),
     ("mediasocket",),
     ("mediaserver",),
+    ("_counter",),
     ("web", "serving"),
     ("sandbox",),
     ("testing",),

@@ -1,6 +1,6 @@
 """Every rule by which reports become state and events, one sentence each."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
@@ -47,7 +47,7 @@ from telco_bridge.reports import (
 )
 from telco_bridge.termination import Cause, Confidence, EndedBy, Phase, Scope, Termination, TerminationReason
 from telco_bridge.transitions import ask, conclude, defeated, fold, fulfilled, settle
-from telco_bridge.views import CallView
+from telco_bridge.views import Asked, CallView, RecordingView, StreamView
 
 ENDED, ACTIVE, STARTING, OFFERED = StreamState.ENDED, StreamState.ACTIVE, StreamState.STARTING, StreamState.OFFERED
 BUSY = Cause(dialect="wire", code="busy", sip=486)
@@ -1009,3 +1009,43 @@ def test_a_stop_is_fulfilled_though_its_slot_lives_again():
     view = after(report(1, audio(ACTIVE)))
 
     assert fulfilled(stop(target(view, "phone")), after(report(2, audio(ENDED)), report(3, audio(ACTIVE)), view=view))
+
+
+def test_a_report_that_says_nothing_takes_nothing_away() -> None:
+    """Every field of the view survives a report that is silent about it."""
+    silent = CallReport(source=Source.PUSH, as_of=9.0, ref="c1")
+    known = CallView(
+        id="call",
+        provider="acme",
+        ref="c1",
+        direction=CallDirection.INBOUND,
+        state=CallState.CONNECTED,
+        native_state="up",
+        reached=CallState.CONNECTED,
+        announced=CallState.CONNECTED,
+        answered=True,
+        remote=Party("+1555"),
+        local=Party("+1556"),
+        held=False,
+        muted=True,
+        streams=(StreamView(id=StreamId("audio", 1)),),
+        recordings=(RecordingView(id="r", slot="r"),),
+        offered=frozenset({"hold"}),
+        cause=Cause(dialect="words", code="busy"),
+        decide_by=5.0,
+        remote_sdp="v=0",
+        asked=(Asked(HangUp(id="h", call="call"), 1.0),),
+        confirmed_by=Source.READ,
+        contradicted=True,
+        created_at=1.0,
+        ended_as_of=2.0,
+        native={"status": "up"},
+    )
+    said_nothing_of = {field.name for field in fields(known) if getattr(known, field.name) == field.default}
+    assert said_nothing_of == {"termination"}, "a new field of the view has no value here"
+
+    view, events = fold(known, silent, explain)
+
+    assert events == ()
+    assert replace(view, stamps=known.stamps) == known
+    assert view.native == known.native

@@ -18,18 +18,15 @@ from telco_bridge.provider import (
     Confidence,
     EndedBy,
     ReasonRow,
+    Redirect,
     Reject,
     Termination,
     TerminationReason,
+    Transfer,
 )
+from telco_bridge_laml.decode import CALL, STREAM
 
-__all__ = ["CALL", "REASONS", "STREAM", "explain"]
-
-CALL = "signalwire.call"
-"""The dialect of call statuses, with their SIP codes."""
-
-STREAM = "signalwire.stream"
-"""The dialect of `StreamEvent` and `StreamError`."""
+__all__ = ["REASONS", "explain"]
 
 _R = TerminationReason
 _B = EndedBy
@@ -73,6 +70,8 @@ _FAILED = {
     606: _Meaning(_R.MEDIA_NEGOTIATION, _B.REMOTE),
 }
 """What the SIP code of a call with the status `failed` says."""
+
+_REFUSED = (486, 603)
 
 _SERVER_FAILURE = _Meaning(_R.PROVIDER_ERROR, _B.NETWORK)
 
@@ -123,6 +122,9 @@ def _of_call(cause: Cause, view: CallView) -> _Meaning:
     said = _STATUS.get(status or "", _UNKNOWN)
     if asked is not None and _may_be_ours(status, cause, view):
         return _ours(asked, view)
+    if view.direction is CallDirection.INBOUND and cause.sip in _REFUSED and status in ("busy", "no-answer"):
+        # Only a document of ours refuses a call that comes in: here the one for which nobody has decided.
+        return _Meaning(_FAILED[cause.sip].reason, _B.BRIDGE)
     if cause.sip == 603 and status in ("busy", "no-answer", "failed"):
         return _FAILED[603]
     if status == "completed" and _far_end_ended(cause, view):
@@ -143,6 +145,9 @@ def _may_be_ours(status: str | None, cause: Cause, view: CallView) -> bool:
     """
     if isinstance(view.asked_to_end, Reject):
         return status in ("busy", "no-answer", "canceled", None)
+    if isinstance(view.asked_to_end, Transfer | Redirect):
+        # Whoever of the two hangs up afterwards: for this side the call had ended with their conversation.
+        return view.done(view.asked_to_end) and status in ("completed", "no-answer", "canceled", None)
     if _far_end_ended(cause, view):
         return False
     if status == "no-answer":
@@ -155,6 +160,8 @@ def _ours(asked: Command, view: CallView) -> _Meaning:
         return _Meaning(asked.reason, asked.by)
     if isinstance(asked, Reject):
         return _Meaning(_R.REJECTED, asked.by)
+    if isinstance(asked, Transfer | Redirect):
+        return _Meaning(_R.TRANSFERRED if isinstance(asked, Transfer) else _R.REDIRECTED, asked.by)
     return _Meaning(_R.NORMAL if view.answered is True else _R.CANCELLED, asked.by)
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from .tokens import TokenSource
+
 __all__ = ["UcwaConfig"]
+
+_DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
+_NUMBERS = re.compile(r"[0-9.]+")
+_PORTS = {"http": 80, "https": 443}
 
 
 class UcwaConfig(BaseModel):
     """How to reach a Skype for Business server, and as whom.
 
-    `user_url` is the `user` resource that autodiscovery leads to; `application_url` skips it and is the `applications`
-    resource itself. Exactly one is set. A link or a token address that leads to any other host is followed only if
-    that host stands in `allowed_hosts`, as `host`, `host:port` or `https://host:port`.
+    Signing in begins with autodiscovery of `domain`, by default the one of `username`. At most one of these replaces
+    it: `root_url` is where autodiscovery begins, `user_url` the `user` resource that it leads to, and `application_url`
+    the `applications` resource itself. Secrets are sent to the hosts of the domain that was discovered or written
+    down, to the one that is configured, and to no other that does not stand in `allowed_hosts`, as `host`,
+    `host:port` or `https://host:port`.
+
+    Who signs in is said by exactly one of `password`, with a `username`; `token_source`, which is a function or the
+    words of a command; and `conference_key`, with a `conference_uri`: a guest of that meeting.
 
     `phone_number` is the user's own phone, which the server rings first for phone audio; without it the server uses
     the one it knows. `available` makes the user reachable for incoming calls for as long as the bridge is open.
@@ -24,12 +36,31 @@ class UcwaConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    domain: str | None = Field(
+        default=None, description="The SIP domain to discover the server of; by default that of the username."
+    )
+    root_url: str | None = Field(
+        default=None, description="Where autodiscovery begins, in place of the domain's well-known hosts."
+    )
     user_url: str | None = Field(default=None, description="The user resource that autodiscovery leads to.")
     application_url: str | None = Field(
         default=None, description="The applications resource itself, in place of user_url."
     )
-    username: str = Field(min_length=1, description="The user that the bridge signs in as, ada@example.org.")
-    password: SecretStr = Field(min_length=1, description="The user's password.")
+    username: str | None = Field(
+        default=None, min_length=1, description="The user that the bridge signs in as, ada@example.org."
+    )
+    password: SecretStr | None = Field(default=None, min_length=1, description="The user's password.")
+    token_source: TokenSource | tuple[str, ...] | None = Field(
+        default=None,
+        repr=False,
+        description="A function that fetches tokens, or the words of a command that prints one, instead of a password.",
+    )
+    conference_uri: str | None = Field(
+        default=None, min_length=1, description="The meeting to join as a guest, sip:ada@example.org;gruu;opaque=…"
+    )
+    conference_key: SecretStr | None = Field(
+        default=None, min_length=1, description="The key of that meeting, instead of a password."
+    )
     phone_number: str | None = Field(
         default=None, description="The user's own phone, rung first for phone audio; else the one the server knows."
     )
@@ -58,31 +89,111 @@ class UcwaConfig(BaseModel):
         default=(), description="Further hosts that links may lead to: host, host:port or https://host:port."
     )
 
-    @field_validator("user_url", "application_url")
+    @field_validator("root_url", "user_url", "application_url")
     @classmethod
     def _is_safe(cls, url: str | None) -> str | None:
         if url is not None:
             _check(url)
         return url
 
+    @field_validator("domain")
+    @classmethod
+    def _is_domain(cls, domain: str | None) -> str | None:
+        if domain is not None and not _is_name(domain.lower()):
+            raise ValueError("write a SIP domain, such as example.org")
+        return domain.lower() if domain is not None else None
+
     @model_validator(mode="after")
     def _has_one_entry(self) -> UcwaConfig:
-        if (self.user_url is None) == (self.application_url is None):
-            raise ValueError("set exactly one of user_url and application_url")
+        if sum(url is not None for url in (self.root_url, self.user_url, self.application_url)) > 1:
+            raise ValueError("set exactly one of root_url, user_url and application_url, or a domain instead of them")
+        if not self.entry:
+            raise ValueError("set domain, for the username names none; or exactly one of user_url and application_url")
         for allowed in self.origins:
             _check(allowed)
         return self
 
+    @model_validator(mode="after")
+    def _has_one_identity(self) -> UcwaConfig:
+        if sum(given is not None for given in (self.password, self.token_source, self.conference_key)) != 1:
+            raise ValueError("set exactly one of password, token_source and conference_key")
+        command = None if callable(self.token_source) else self.token_source
+        if command is not None and (not command or not command[0]):
+            raise ValueError("write the words of a command in token_source, the program first")
+        if self.password is not None and self.username is None:
+            raise ValueError("set the username that the password belongs to")
+        if (self.conference_uri is None) != (self.conference_key is None):
+            raise ValueError("set conference_uri and conference_key together")
+        return self
+
+    @property
+    def discovered(self) -> str | None:
+        """The domain whose hosts are the server's; None where a URL is configured and no domain."""
+        if self.domain is not None or self._url is not None:
+            return self.domain
+        name = (self.username or self.conference_uri or "").partition(";")[0]
+        domain = name.rpartition("@")[2].lower() if "@" in name else ""
+        return domain if _is_name(domain) else None
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The URLs that autodiscovery tries, in their order.
+
+        UCWA documents https before http, and the internal host before the external one.
+        """
+        if self.root_url is not None:
+            return (self.root_url,)
+        hosts = [f"{name}.{self.discovered}" for name in ("lyncdiscoverinternal", "lyncdiscover")]
+        return tuple(f"{scheme}://{host}/" for scheme in ("https", "http") for host in hosts)
+
     @property
     def entry(self) -> str:
-        """The URL that signing in begins with."""
-        return self.user_url or self.application_url or ""
+        """The URL that signing in begins with; empty where none can be found."""
+        return self._url or (self.entries[0] if self.discovered is not None else "")
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The only origins that anything is sent to, the configured one first."""
+        """The origins that are allowed by name, the configured one first."""
         scheme = urlsplit(self.entry).scheme
         return (self.entry, *(_origin(host, scheme) for host in self.allowed_hosts))
+
+    @property
+    def who(self) -> str:
+        """Who signs in, for messages."""
+        return self.username or ("the guest of the meeting" if self.conference_key else "the owner of the token")
+
+    @property
+    def reach(self) -> str:
+        """The hosts that secrets may be sent to, for messages."""
+        named = sorted({"{}://{}:{}".format(*_place(url)) for url in self.origins})
+        return ", ".join([*([f"https://*.{self.discovered}"] if self.discovered is not None else []), *named])
+
+    def trusts(self, scheme: str, host: str, port: int | None) -> bool:
+        """Whether secrets may be sent there."""
+        place = (scheme, host.lower(), port or _PORTS.get(scheme, 0))
+        return (scheme == "https" and self._is_ours(host)) or any(place == _place(url) for url in self.origins)
+
+    def may_ask(self, scheme: str, host: str, port: int | None) -> bool:
+        """Whether what everybody may read may be read there: UCWA documents http entries to autodiscovery."""
+        return (scheme == "http" and port in (None, 80) and self._is_ours(host)) or self.trusts(scheme, host, port)
+
+    @property
+    def _url(self) -> str | None:
+        return self.root_url or self.user_url or self.application_url
+
+    def _is_ours(self, host: str) -> bool:
+        domain = self.discovered
+        return domain is not None and (host.lower() == domain or host.lower().endswith(f".{domain}"))
+
+
+def _place(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def _is_name(domain: str) -> bool:
+    """Whether it has the form of a domain: not a top one, which would be the home of strangers, and no address."""
+    return _DOMAIN.fullmatch(domain) is not None and _NUMBERS.fullmatch(domain) is None
 
 
 def _origin(host: str, scheme: str) -> str:

@@ -23,7 +23,7 @@ from telco_bridge.provider import (
 )
 
 from .modalities import held_by, is_incoming, phone_stream, stream_report, telling, voip_streams
-from .resources import INVITATIONS, MODALITIES, Change, Operation, Purpose, Resources
+from .resources import INVITATIONS, MODALITIES, PHONE, Change, Operation, Purpose, Resources
 from .wire import Event, Problem, Resource, sdp_in
 
 __all__ = ["CALL_RELS", "cause_of", "decode", "snapshot", "standing"]
@@ -225,8 +225,7 @@ def _invitation(event: Event, change: Change, resources: Resources, as_of: float
             remote=_party_of(invitation, resources),
             local=_local(resources),
             streams=(
-                # What was offered and not taken has ended.
-                telling(voip_streams(ref, resources))
+                _taken_streams(ref, invitation, resources)
                 if success and ref is not None
                 else _invited_streams(event, invitation, cause, resources, failed=failure)
             ),
@@ -322,6 +321,16 @@ def _invited_streams(
     return tuple(
         stream_report(slot, state, command_id=started_by, cause=cause) for slot in sorted(resources.slots(invitation))
     )
+
+
+def _taken_streams(ref: str, invitation: Resource, resources: Resources) -> tuple[StreamReport, ...]:
+    """What was offered and not taken has ended: some of several media, or all that were taken on the phone instead."""
+    streams = voip_streams(ref, resources)
+    voip, phone = (resources.modality(ref, rel) for rel in ("audioVideo", "phoneAudio"))
+    if phone is None or phone.text("state") != "Connected" or (voip is not None and voip.text("state") == "Connected"):
+        return telling(streams)
+    slots = resources.slots(invitation) - {PHONE}
+    return tuple(stream_report(slot, StreamState.ENDED) for slot in sorted(slots))
 
 
 def _party_of(invitation: Resource, resources: Resources) -> Party | None:

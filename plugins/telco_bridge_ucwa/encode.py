@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from telco_bridge.provider import (
+    Answer,
     Command,
     Dial,
     HangUp,
@@ -24,7 +25,7 @@ from telco_bridge.provider import (
 
 from .reasons import decline_reason, termination_reason
 from .resources import AUDIO, PHONE, VIDEO, Operation, Purpose, Resources
-from .wire import Resource, sdp_link
+from .wire import Resource, offer_id_in, sdp_link
 
 __all__ = ["NotCached", "WireRequest", "address", "encode"]
 
@@ -44,13 +45,17 @@ _STOP_RELS = {AUDIO: "stopAudio", VIDEO: "stopVideo"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
-    """One request of the command channel: the link's name, and the operation where it makes an invitation."""
+    """One request of the command channel: the link's name, and the operation where it makes an invitation.
+
+    A body is either JSON or a session description, `sdp`.
+    """
 
     what: str
     href: str
     method: str = "POST"
     query: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, object] | None = None
+    sdp: str | None = None
     operation: Operation | None = None
 
 
@@ -81,6 +86,8 @@ def encode(command: Command, resources: Resources, *, phone_number: str | None =
         case Hold() | Resume():
             rel = "holdPhoneAudio" if isinstance(command, Hold) else "resumePhoneAudio"
             return (WireRequest(what=rel, href=_link(_modality(command, resources, "phoneAudio"), rel, command)),)
+        case Answer():
+            return (_answer(command, resources),)
         case Reject():
             return (_reject(command, resources),)
         case _:
@@ -163,6 +170,31 @@ def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
     if command.ref is not None:
         return WireRequest(what="conversation", method="DELETE", href=command.ref)
     raise NotCached(command.call)
+
+
+def _answer(command: Answer, resources: Resources) -> WireRequest:
+    """Take a call with the application's own media, or have it answered on the user's phone."""
+    ref = _ref(command)
+    pending = resources.pending(ref)
+    if pending is None and resources.get(ref) is None:
+        raise NotCached(ref)
+    if pending is not None and pending.rel == "phoneAudioInvitation":
+        raise Refused(
+            "this call rings the user's own phone, and UCWA documents that it is answered there. Nothing was sent.",
+            provider="ucwa",
+        )
+    rel, other = "acceptWithAnswer", "acceptWithPhoneAudio"
+    if command.sdp is None:
+        rel, other = other, rel
+    if pending is not None and pending.link(rel) is None and pending.link(other) is not None:
+        how = "give an SDP answer" if command.sdp is None else "leave sdp out to have it answered on the user's phone"
+        raise Refused(f"the server does not offer {rel} for this call; {how}. Nothing was sent.", provider="ucwa")
+    href = _link(pending, rel, command)
+    if command.sdp is None:
+        return WireRequest(what=rel, href=href)
+    offer_id = offer_id_in(pending.data("mediaOffer")) if pending is not None else None
+    processed = (("processedOfferId", offer_id),) if offer_id is not None else ()
+    return WireRequest(what=rel, href=href, query=(("sessionContext", command.id), *processed), sdp=command.sdp)
 
 
 def _reject(command: Reject, resources: Resources) -> WireRequest:

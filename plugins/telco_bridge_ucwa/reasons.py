@@ -107,6 +107,17 @@ _SUBCODES: Mapping[str, tuple[TerminationReason, EndedBy]] = {
     "APIVersionNotSupported": (_R.INTERNAL_ERROR, _By.BRIDGE),
     "DeserializationFailure": (_R.INTERNAL_ERROR, _By.BRIDGE),
     "ParameterValidationFailure": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "AlreadyExists": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "AnotherOperationPending": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "MakeMeAvailableRequired": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "ThreadIdAlreadyExists": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "PGetReplaced": (_R.NETWORK_LOST, _By.BRIDGE),
+    "ConversationNotFound": (_R.NETWORK_LOST, _By.PROVIDER),
+    "NewContentSharer": (_R.REPLACED, _By.REMOTE),
+    "NoLocationFound": (_R.PROVIDER_ERROR, _By.PROVIDER),
+    "OperationNotSupported": (_R.PROVIDER_ERROR, _By.PROVIDER),
+    "TooManyContacts": (_R.CONGESTION, _By.PROVIDER),
+    "TooManyGroups": (_R.CONGESTION, _By.PROVIDER),
 }
 _LOSSY_SUBCODES = frozenset(
     {
@@ -121,6 +132,18 @@ _LOSSY_SUBCODES = frozenset(
         "Removed",
         "Demoted",
         "Expired",
+        # UCWA documents these for requests and for other media; of a call they can only be understood like this.
+        "AlreadyExists",
+        "AnotherOperationPending",
+        "MakeMeAvailableRequired",
+        "ThreadIdAlreadyExists",
+        "PGetReplaced",
+        "ConversationNotFound",
+        "NewContentSharer",
+        "NoLocationFound",
+        "OperationNotSupported",
+        "TooManyContacts",
+        "TooManyGroups",
     }
 )
 
@@ -153,6 +176,16 @@ _LOST_CHANNEL: Mapping[str, tuple[TerminationReason, EndedBy]] = {
     "resume": (_R.NETWORK_LOST, _By.PROVIDER),
     "application lost": (_R.NETWORK_LOST, _By.PROVIDER),
 }
+
+_INBOUND = {
+    _R.CANCELLED: _By.REMOTE,
+    _R.REJECTED: _By.USER,
+    _R.BUSY: _By.USER,
+    _R.DO_NOT_DISTURB: _By.USER,
+    _R.NO_ANSWER: _By.USER,
+    _R.REDIRECTED: _By.USER,
+}
+"""Who ended a call that nobody had answered, where somebody else made it: the called party is the user."""
 
 _MID_CALL = {
     _R.NO_ANSWER: _R.NETWORK_LOST,
@@ -222,29 +255,25 @@ DECLINE: Mapping[TerminationReason, str] = {
 }
 """The CallDeclineReason for a neutral reason; every other one is `Global`: the user declines on every endpoint."""
 
-_DECLINE_REASONS = frozenset(
-    {
-        "Unknown",
-        "Local",
-        "Global",
-        "MediaAllocationFailure",
-        "EncryptionMismatch",
-        "IPv6NotSupported",
-        "MediaConnectivityFailure",
-        "CodecMismatch",
-        "UnsupportedMedia",
-        "InvalidMediaOffer",
-        "InsufficientBandwidth",
-        "InsufficientBandwidthRerouteOverPstn",
-    }
-)
+_ONLY_NATIVE_DECLINE = {
+    "Local": _R.REJECTED,
+    "MediaAllocationFailure": _R.MEDIA_SETUP,
+    "EncryptionMismatch": _R.MEDIA_NEGOTIATION,
+    "IPv6NotSupported": _R.MEDIA_NEGOTIATION,
+    "UnsupportedMedia": _R.MEDIA_NEGOTIATION,
+    "InvalidMediaOffer": _R.MEDIA_NEGOTIATION,
+    "InsufficientBandwidthRerouteOverPstn": _R.CONGESTION,
+}
+"""The decline reasons that no neutral one stands for; they are sent with `native={"reason": …}`."""
+
+_DECLINE_REASONS = frozenset({"Global", *_ONLY_NATIVE_DECLINE, *DECLINE.values()})
 
 
 def explain(cause: Cause, view: CallView) -> Termination:
     """Return why the call ended: what the server said, read together with the phase and with what we had asked."""
     told = _told(cause, view)
     asked = view.asked_to_end
-    if asked is not None and told.reason in _OURS:
+    if asked is not None and (told.reason in _OURS or (isinstance(asked, Reject) and told.reason is _R.REJECTED)):
         return _as_asked(told, asked, view)
     if not cause.said:
         return _unsaid(view)
@@ -276,8 +305,8 @@ def _told(cause: Cause, view: CallView) -> Termination:
     reason, by = known
     if view.phase is Phase.ESTABLISHED and not cause.detail.get("about", "").endswith("Invitation"):
         reason = _MID_CALL.get(reason, reason)
-    if reason is _R.CANCELLED and view.direction is CallDirection.INBOUND:
-        by = _By.REMOTE
+    if view.direction is CallDirection.INBOUND and view.phase is not Phase.ESTABLISHED:
+        by = _INBOUND.get(reason, by)
     if reason is _R.NORMAL and by is _By.UNKNOWN:
         by = _left_by(view)
     return replace(told, reason=reason, by=by)
@@ -402,6 +431,10 @@ REASONS: tuple[ReasonRow, ...] = (
             "CallDeclineReason", DECLINE.get(reason, "Global"), reason, outbound=True, lossy=reason not in DECLINE
         )
         for reason in TerminationReason
+    ),
+    *(
+        ReasonRow("CallDeclineReason", native, reason, outbound=True, lossy=True)
+        for native, reason in _ONLY_NATIVE_DECLINE.items()
     ),
 )
 """Every line of the tables above, for documentation. Where the meaning depends on the phase, it is that of the set-up:

@@ -85,6 +85,7 @@ class Resources:
         self._completed: set[str] = set()
         self._calls: set[str] = set()
         self._deleted: dict[str, None] = {}
+        self._left: dict[str, str] = {}
         self._settled: dict[str, dict[str, float]] = {}
 
     def url(self, href: str) -> str:
@@ -184,6 +185,8 @@ class Resources:
         seen = body if body is not None else known.resource if known is not None else None
         ref = self._conversation_of(event, key, seen)
         familiar = ref in self._calls
+        if ref in self._left:
+            return Change(body=seen, ref=ref, stranger=True)
         if ref in self._deleted:
             late = event.rel in INVITATIONS
             return Change(body=seen, ref=ref, late=late, stranger=not late)
@@ -200,7 +203,7 @@ class Resources:
             lost = (previous.words("activeModalities") or frozenset()) - (body.words("activeModalities") or frozenset())
             if body.words("activeModalities") is None:
                 lost = frozenset()
-        return Change(
+        change = Change(
             body=seen,
             ref=ref,
             before=previous.text("state") if previous is not None else None,
@@ -208,6 +211,21 @@ class Resources:
             joined=not familiar and ref in self._calls,
             stranger=ref is not None and ref not in self._calls,
         )
+        if event.rel in INVITATIONS and body is not None and ref is not None:
+            answered = event.status in ("Success", "Succeeded") or body.text("state") == "Connected"
+            self._follow(body, ref, answered=answered)
+        return change
+
+    def _follow(self, invitation: Resource, ref: str, *, answered: bool) -> None:
+        """The call of an invitation goes on in the conversation that was derived from its own, whose end is no end."""
+        derived, operation = self.key(invitation.link("derivedConversation")), self.operation(invitation)
+        ours_to_start = operation is not None and operation.purpose is Purpose.START
+        if derived is None or derived == ref or not answered or ours_to_start:
+            return
+        self._left[ref] = derived
+        self._calls.discard(ref)
+        self._calls.add(derived)
+        self._invitations.setdefault(derived, []).extend(self._invitations.pop(ref, []))
 
     def _complete(self, key: str, ref: str | None, as_of: float) -> None:
         self._completed.add(key)
@@ -263,6 +281,7 @@ class Resources:
         self._snapshots.pop(ref, None)
         self._calls.discard(ref)
         self._settled.pop(ref, None)
+        self._left = {left: now for left, now in self._left.items() if now != ref}
         self._deleted[ref] = None
         if len(self._deleted) > _REMEMBERED:
             del self._deleted[next(iter(self._deleted))]

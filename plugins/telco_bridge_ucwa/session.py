@@ -10,7 +10,7 @@ from dataclasses import replace
 import anyio
 import httpx
 
-from telco_bridge.http import open_client, refusal
+from telco_bridge.http import refusal
 from telco_bridge.provider import (
     AnswerLost,
     CallList,
@@ -22,6 +22,7 @@ from telco_bridge.provider import (
     Gap,
     Gone,
     Host,
+    NotSent,
     Party,
     ProviderError,
     ProviderSession,
@@ -33,16 +34,21 @@ from .auth import SignedClient
 from .channel import ApplicationLost, EventChannel
 from .config import UcwaConfig
 from .decode import snapshot
+from .discovery import find_applications
 from .encode import NotCached, WireRequest, encode
+from .hosts import open_hosts
 from .resources import INVITATIONS, MODALITIES, Purpose, Resources
 from .wire import Event, Resource, Unreadable, bare, is_ucwa, problem_in, resource_in, with_query
 
 __all__ = ["UcwaSession", "open_session"]
 
-_HOPS = 5
 _GOODBYE = 5.0
 """Seconds that signing out may take."""
 _NEW_APPLICATIONS_PER_HOUR = 3
+_STALE = frozenset({403, 404, 410, 502})
+"""The refusals that a remembered address of a pool may be the reason for."""
+_MOVING = 5.0
+"""Seconds after which the new pool of a user who has been moved is looked for."""
 _ACTIVITY = 180.0
 """UCWA documents that an available user must be reported active every four minutes."""
 
@@ -52,8 +58,8 @@ async def open_session(
     config: UcwaConfig, host: Host, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncGenerator[ProviderSession]:
     """Sign in, and sign out on leaving. `transport` replaces the connections, for tests."""
-    async with open_client(*config.origins, timeout=config.timeout, transport=transport) as client:
-        session = UcwaSession(SignedClient(client, config), config, host)
+    async with open_hosts(config, transport=transport) as hosts:
+        session = UcwaSession(SignedClient(hosts, config, host.clock), config, host)
         try:
             await session.sign_in()
             yield session
@@ -69,7 +75,10 @@ class UcwaSession(ProviderSession):
         self._config = config
         self._host = host
         self._applications = ""
+        self._home = ""
+        self._for_guests = False
         self._application = ""
+        self._doubted = False
         self._resources = Resources(config.entry)
         self._channel: EventChannel | None = None
         self._made_at: list[float] = []
@@ -78,34 +87,20 @@ class UcwaSession(ProviderSession):
 
     async def sign_in(self) -> None:
         """Find the `applications` resource and make an application."""
-        self._applications = self._config.application_url or await self._discover()
         await self._make_application()
 
-    async def _discover(self) -> str:
-        url = self._config.entry
-        for _ in range(_HOPS):
-            user = await self._get(url, "user")
-            applications = user.link("applications")
-            if applications is not None:
-                return _follow(url, applications, "applications")
-            redirect = user.link("redirect")
-            if redirect is None:
-                raise ProviderError(
-                    f"GET {url}: the user resource has no applications link; configure the `user` URL that "
-                    "autodiscovery leads to",
-                    provider="ucwa",
-                )
-            url = _follow(url, redirect, "redirect")
-        raise ProviderError(f"the user resource was redirected more than {_HOPS} times", provider="ucwa")
+    async def _discover(self) -> None:
+        """Find where applications are made. It is remembered for as long as it is good for that."""
+        url = self._config.application_url
+        if url is not None:
+            self._applications, self._for_guests = url, self._config.conference_key is not None
+        else:
+            now = self._host.clock.now()
+            self._applications, self._for_guests = await find_applications(self._client, self._config, now=now)
 
     async def _make_application(self) -> None:
         what = "POST applications"
-        body = {
-            "userAgent": self._config.user_agent,
-            "endpointId": self._config.endpoint_id or str(uuid.uuid4()),
-            "culture": self._config.culture,
-        }
-        response = await self._client.send("POST", self._applications, json=body)
+        response = await self._post_application()
         if response.status_code not in (200, 201):
             raise self._refusal(response, what)
         try:
@@ -122,6 +117,34 @@ class UcwaSession(ProviderSession):
             await self.sign_out()
             raise
 
+    async def _post_application(self) -> httpx.Response:
+        """Ask for an application: where the last one was made, or where the user has been moved meanwhile."""
+        if not self._applications:
+            await self._discover()
+            return await self._post(self._applications)
+        try:
+            response = await self._post(self._applications)
+        except NotSent:
+            if not await self._has_moved(self._applications):
+                raise
+            return await self._post(self._applications)
+        if response.status_code in _STALE and await self._has_moved(self._applications):
+            return await self._post(self._applications)
+        return response
+
+    async def _post(self, applications: str) -> httpx.Response:
+        body = {"userAgent": self._config.user_agent, "culture": self._config.culture}
+        if not self._for_guests:
+            body["endpointId"] = self._config.endpoint_id or str(uuid.uuid4())
+        return await self._client.send("POST", applications, json=body)
+
+    async def _has_moved(self, before: str) -> bool:
+        """Whether autodiscovery leads somewhere else now than to the pool that gives trouble."""
+        if self._config.application_url is None:
+            with suppress(ProviderError):
+                await self._discover()
+        return before != self._applications
+
     async def _take_over(self, application: Resource, what: str) -> None:
         """Make this application the session's own, once all that belongs to it has been read."""
         events = application.link("events")
@@ -137,7 +160,7 @@ class UcwaSession(ProviderSession):
                 resources.put(part, as_of)
         if self._config.available:
             await self._make_available(resources)
-        self._resources = resources
+        self._resources, self._home = resources, self._applications
         self._channel = EventChannel(
             events=events,
             fetch=self._fetch,
@@ -152,15 +175,22 @@ class UcwaSession(ProviderSession):
         href = me.link("makeMeAvailable") if me is not None else None
         if href is None:
             return
+        # Calls come to the application, which may have them answered on the user's phone.
         body: dict[str, object] = {
-            "supportedModalities": ["PhoneAudio"],
-            "audioPreference": "PhoneAudio",
+            "supportedModalities": ["Audio", "Video", "PhoneAudio"],
+            "audioPreference": "VoipAudio",
             "signInAs": "Online",
         }
         if self._config.phone_number is not None:
             body["phoneNumber"] = self._config.phone_number
-        response = await self._client.send("POST", _follow(self._applications, href, "makeMeAvailable"), json=body)
+        url = _follow(self._applications, href, "makeMeAvailable")
+        response = await self._client.send("POST", url, json=body)
         problem = problem_in(response)
+        if response.status_code == 403 and (problem is None or problem.subcode is None):
+            # Older servers take no other modality: then calls ring the user's phone, and can only be declined here.
+            body |= {"supportedModalities": ["PhoneAudio"], "audioPreference": "PhoneAudio"}
+            response = await self._client.send("POST", url, json=body)
+            problem = problem_in(response)
         already = problem is not None and problem.subcode == "AlreadyExists"
         if not response.is_success and not already:
             raise self._refusal(response, "makeMeAvailable")
@@ -218,9 +248,11 @@ class UcwaSession(ProviderSession):
         if operation is not None:
             resources.expect(operation)
         try:
-            response = await self._client.send(
-                request.method, with_query(self._url(request.href, request.what), request.query), json=request.body
-            )
+            url = with_query(self._url(request.href, request.what), request.query)
+            if request.sdp is not None:
+                response = await self._client.describe(url, request.sdp)
+            else:
+                response = await self._client.send(request.method, url, json=request.body)
             self._check(response, request, command)
         except AnswerLost:
             raise
@@ -383,6 +415,7 @@ class UcwaSession(ProviderSession):
         """Read the event channel. Where the server has lost the application, its calls are ended and it is replaced."""
         failure: ProviderError | None = None
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._client.keep_fresh)
             if self._config.available:
                 tasks.start_soon(self._report_activity)
             try:
@@ -394,17 +427,33 @@ class UcwaSession(ProviderSession):
             raise failure
 
     async def _run_channel(self) -> None:
+        if self._doubted and self._may_make_another() and await self._has_moved(self._home):
+            await self._replace_application("the user's pool has moved")
         while self._channel is not None:
             try:
                 await self._channel.run()
             except ApplicationLost as lost:
-                since = self._channel.heard_as_of
+                moved = (lost.code or "").endswith("CannotRedirect")
                 self._channel.lose_calls("application lost")
-                if not lost.again or not self._may_make_another():
+                if not (lost.again or moved) or not self._may_make_another():
                     raise
-                await self._make_application()
-                self._made_at.append(self._host.clock.now())
-                self._host.report(Gap(as_of=self._host.stamp(), since=since, why=f"application lost: {lost.code}"))
+                if moved:
+                    self._applications = ""
+                    await self._host.clock.sleep_until(self._host.clock.now() + _MOVING)
+                await self._replace_application(f"application lost: {lost.code}")
+            except ProviderError as error:
+                self._doubted = error.status in (None, 403, 502)
+                raise
+
+    async def _replace_application(self, why: str) -> None:
+        """Make another application; the calls of the one before are lost with it."""
+        since = self._channel.heard_as_of if self._channel is not None else self._host.stamp()
+        if self._channel is not None:
+            self._channel.lose_calls("application lost")
+        await self._make_application()
+        self._doubted = False
+        self._made_at.append(self._host.clock.now())
+        self._host.report(Gap(as_of=self._host.stamp(), since=since, why=why))
 
     def _may_make_another(self) -> bool:
         """A server that forgets every application at once must not be asked for ever."""

@@ -22,7 +22,9 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.DIAL_OFFER: Support(_FULL, "with an SDP offer of Microsoft's ICE and SRTP flavour"),
     Capability.RING_TIMEOUT: Support(_EMULATED, "the bridge cancels the call"),
     Capability.MAX_DURATION: Support(_EMULATED, "the bridge hangs up"),
-    Capability.ANSWER: Support(_LATER, "an incoming phone-audio call is answered on the user's phone"),
+    Capability.ANSWER: Support(
+        _FULL, "with an SDP answer, or on the user's phone; a call that rings the user's phone is answered there"
+    ),
     Capability.REJECT: Support(_FULL, "declines on every endpoint of the user, or as native={'reason': 'Local'} here"),
     Capability.REDIRECT: Support(_CANNOT, "a ringing call cannot be forwarded; use the user's forwarding settings"),
     Capability.HANG_UP: Support(_FULL, "leaves the whole conversation; the reason stays on this side"),
@@ -43,11 +45,20 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.UNMUTE: Support(_LATER, "a participant can be unmuted"),
     Capability.SEND_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
     Capability.HEAR_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
+    Capability.SAY: Support(_CANNOT, "UCWA has no voice of its own"),
+    Capability.PLAY: Support(_CANNOT, "UCWA plays nothing"),
+    Capability.TRANSFER: Support(
+        _CANNOT, "UCWA documents no transfer; a call that somebody else moves goes on as the same call"
+    ),
+    Capability.RECORD: Support(_CANNOT, "UCWA records nothing"),
+    Capability.PAUSE_RECORDING: Support(_CANNOT, "UCWA records nothing"),
     Capability.LIST_CALLS: Support(_FULL, "the active conversations of this application"),
 }
 """Every capability, with what a user should know about it."""
 
 _ONE_LINK = {
+    # UCWA's tables list `accept` for calls that ring the user's phone, and its text says that it cannot be used.
+    Capability.ANSWER: ("acceptWithAnswer", "acceptWithPhoneAudio"),
     Capability.REJECT: ("decline",),
     Capability.START_AUDIO: ("addPhoneAudio", "addAudio"),
     Capability.START_VIDEO: ("addVideo",),

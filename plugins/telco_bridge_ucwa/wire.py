@@ -26,6 +26,7 @@ __all__ = [
     "Unreadable",
     "bare",
     "is_ucwa",
+    "offer_id_in",
     "parse_json",
     "parse_package",
     "parse_problem",
@@ -280,24 +281,35 @@ def sdp_in(uri: str | None) -> str | None:
 
     An offer may come as alternatives; UCWA documents the last one as the one to answer, the others as legacy.
     """
+    return _description_in(uri)[0]
+
+
+def offer_id_in(uri: str | None) -> str | None:
+    """Return the Content-ID of the SDP body that `sdp_in` returns; None where it came alone."""
+    return _description_in(uri)[1]
+
+
+def _description_in(uri: str | None) -> tuple[str | None, str | None]:
     if uri is None or not uri.startswith("data:"):
-        return None
+        return None, None
     head, comma, payload = uri[len("data:") :].partition(",")
     kind, *parameters = (part.strip() for part in head.split(";"))
     if not comma:
-        return None
+        return None, None
     if "base64" in (parameter.lower() for parameter in parameters):
         try:
             text = base64.b64decode(unquote(payload), validate=False).decode("utf-8-sig", "replace")
         except (binascii.Error, ValueError):
-            return None
+            return None, None
     else:
         text = unquote_plus(payload)
+    content_id: str | None = None
     if kind.lower().startswith("multipart/"):
         message = message_from_string(f"Content-Type: {head}\r\n\r\n{text}")
-        bodies = [part.get_payload() for part in message.walk() if part.get_content_type() == "application/sdp"]
-        text = next((body for body in reversed(bodies) if isinstance(body, str)), "")
-    return text if "m=" in text or "v=0" in text else None
+        parts = [part for part in message.walk() if part.get_content_type() == "application/sdp"]
+        bodies = [(body, part["Content-ID"]) for part in parts if isinstance(body := part.get_payload(), str)]
+        text, content_id = bodies[-1] if bodies else ("", None)
+    return (text, content_id) if "m=" in text or "v=0" in text else (None, None)
 
 
 def bare(link: str) -> str:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ..errors import TelcoBridgeError
 
 __all__ = ["app"]
 
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The TOML file; TELCO_BRIDGE_CONFIG by default.")
+]
+Chosen = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The profile in it.")]
+
 
 class _Commands(TyperGroup):
-    """Commands whose errors are one line, not a traceback."""
+    """Commands whose errors are one line, not a traceback. A provider's own are looked for when they are asked for."""
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # type: ignore[override]
+        own = cast("TyperCommand | TyperGroup | None", super().get_command(ctx, cmd_name))
+        if own is not None:
+            return own
+        from . import extension
+
+        return extension.group(cmd_name)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:
@@ -27,6 +40,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     help="One way to control phone calls on any phone system.",
+    epilog="A provider may bring commands of its own: telco-bridge PROVIDER --help",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -110,3 +124,49 @@ def new_plugin(
     from .console import open_console
 
     template.show(open_console(), template.write(name, into))
+
+
+_doctor = typer.Typer(help="Find out why something does not work.", no_args_is_help=True)
+app.add_typer(_doctor, name="doctor")
+
+
+@_doctor.callback()
+def _group() -> None:
+    """Make `doctor` a group, although it knows one thing only."""
+
+
+@_doctor.command()
+def webhook(
+    *,
+    url: Annotated[str | None, typer.Option(help="The address at which the request was caught.")] = None,
+    body: Annotated[str | None, typer.Option(metavar="FILE", help="Its body; - for standard input.")] = None,
+    signature: Annotated[str | None, typer.Option(help="The signature, where no --header holds it.")] = None,
+    method: Annotated[str, typer.Option(help="Its method.")] = "POST",
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="A header of it; may be repeated.")
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The whole HTTP request, instead; - for standard input.")
+    ] = None,
+    config: Config = None,
+    profile: Chosen = None,
+) -> None:
+    """Explain why the signature of a captured webhook did not match; ends with 0 where the bridge accepts it."""
+    from . import capture, doctor, profiles
+    from .console import open_console
+
+    plugin, settings = profiles.chosen(config, profile)
+    if request is not None:
+        if body is not None or header:
+            raise TelcoBridgeError("--request holds the whole request: leave out --body and --header")
+        caught = capture.parse(capture.read_bytes(request), url=url)
+    elif url is not None:
+        content = capture.read_bytes(body) if body is not None else b""
+        caught = capture.from_options(method=method, url=url, headers=header or (), body=content)
+    else:
+        raise TelcoBridgeError("which request? Give --url, --body and --signature, or a whole one with --request")
+    seen = capture.as_the_bridge_sees_it(caught, public_url=settings.public_url, signature=signature)
+    diagnosis = doctor.diagnose(plugin, settings, seen)
+    doctor.show(open_console(), seen, diagnosis)
+    if not diagnosis.accepted:
+        raise typer.Exit(1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,6 +61,25 @@ class _Injected:
     options: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
+class _Weather:
+    """Trouble by chance, with dice of its own for each kind on each operation."""
+
+    def __init__(self, rate: float, seed: int, faults: frozenset[Fault]) -> None:
+        self._rate = rate
+        self._seed = seed
+        self._faults = faults
+        self._dice: dict[tuple[Fault, str], random.Random] = {}
+
+    def strikes(self, fault: Fault, operation: str) -> bool:
+        if fault not in self._faults:
+            return False
+        dice = self._dice.get((fault, operation))
+        if dice is None:
+            seed = f"{self._seed} {fault} {operation}"
+            dice = self._dice[fault, operation] = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        return dice.random() < self._rate
+
+
 class Faults:
     """The troubles that are ordered and not yet made. Safe from any thread."""
 
@@ -69,11 +89,12 @@ class Faults:
         """What was made, on what, in order."""
         self._lock = threading.Lock()
         self._ordered: list[_Injected] = []
+        self._weather: _Weather | None = None
 
     @property
     def ordered(self) -> bool:
         """Whether any trouble is ordered and not yet made. It is cheap to ask."""
-        return bool(self._ordered)
+        return bool(self._ordered) or self._weather is not None
 
     def inject(self, fault: Fault, *, times: int | None = 1, on: str = "", **options: object) -> None:
         """Order a trouble for the next `times` chances (None: always), where the operation's name contains `on`."""
@@ -81,6 +102,19 @@ class Faults:
             raise ValueError(f"this emulator cannot make {fault}; it knows {', '.join(sorted(self.known))}")
         with self._lock:
             self._ordered.append(_Injected(fault, times, on, options))
+
+    def weather(self, rate: float, *, seed: int, faults: Collection[Fault] | None = None) -> None:
+        """Make each of these troubles (all that are known, without) at that share of its chances, until cleared.
+
+        The same seed decides alike over the same chances: those of one trouble on one operation, in their order.
+        """
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate is {rate}; it must be a share from 0 to 1")
+        chosen = self.known if faults is None else frozenset(faults)
+        if chosen - self.known:
+            raise ValueError(f"this emulator cannot make {', '.join(sorted(chosen - self.known))}")
+        with self._lock:
+            self._weather = _Weather(rate, seed, chosen)
 
     def take(self, fault: Fault, operation: str) -> Mapping[str, object] | None:
         """Whether to make that trouble now: its options if so, and one chance is used up; None if not."""
@@ -93,9 +127,13 @@ class Faults:
                             self._ordered.remove(ordered)
                     self.made.append((fault, operation))
                     return ordered.options
+            if self._weather is not None and self._weather.strikes(fault, operation):
+                self.made.append((fault, operation))
+                return {}
         return None
 
     def clear(self) -> None:
         """Order no more troubles."""
         with self._lock:
             self._ordered.clear()
+            self._weather = None

@@ -41,6 +41,8 @@ from ..provider import (
     Mute,
     NotSent,
     Party,
+    PauseRecording,
+    Play,
     ProviderPlugin,
     ProviderSession,
     ReasonRow,
@@ -48,25 +50,31 @@ from ..provider import (
     Refused,
     Reject,
     Resume,
+    ResumeRecording,
+    Say,
     SendDigits,
     Source,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
     StreamReport,
     Support,
     SupportLevel,
     Termination,
     TerminationReason,
     TooLate,
+    Transfer,
     Unmute,
     Unsupported,
     hookimpl,
 )
-from ..reports import DigitHeard, Fact
+from ..reports import DigitHeard, Fact, RecordingReport
 from .exchange import Exchange, Leg, LegEvent, LegState, Side
 from .faults import Fault
 from .lines import AudioLine
 from .playout import Speaker
+from .services import Services
 
 __all__ = ["REASONS", "SimulatorConfig", "SimulatorSession", "telco_bridge_provider"]
 
@@ -121,6 +129,11 @@ SUPPORT = {
     Capability.UNMUTE: _FULL,
     Capability.SEND_DIGITS: _FULL,
     Capability.HEAR_DIGITS: _FULL,
+    Capability.SAY: Support(SupportLevel.FULL, "it takes its time, and nothing is to be heard"),
+    Capability.PLAY: Support(SupportLevel.FULL, "every file lasts two seconds; it is not fetched"),
+    Capability.TRANSFER: Support(SupportLevel.FULL, "the call ends when the two have spoken to each other"),
+    Capability.RECORD: Support(SupportLevel.FULL, "an hour at most, kept in memory"),
+    Capability.PAUSE_RECORDING: _FULL,
     Capability.LIST_CALLS: _FULL,
 }
 
@@ -174,6 +187,9 @@ def explain(cause: Cause, view: CallView) -> Termination:
             reason = asked.reason
         elif isinstance(asked, Reject):
             reason = _R.REJECTED
+    if isinstance(asked, Transfer):
+        # Whoever of the two hangs up afterwards: for this side it had ended with their conversation.
+        reason, by = _R.TRANSFERRED, asked.by
     native = f"{cause.sip} {cause.text}" if cause.sip is not None else cause.text
     confidence = Confidence.REPORTED if cause.said else Confidence.UNKNOWN
     return Termination(reason=reason, by=by, native=native, sip=cause.sip, detail=cause.detail, confidence=confidence)
@@ -197,6 +213,11 @@ def possible(view: CallView) -> frozenset[Capability]:
             c.STOP_VIDEO,
             c.STOP_REASON,
             c.SEND_DIGITS,
+            c.SAY,
+            c.PLAY,
+            c.TRANSFER,
+            c.RECORD,
+            c.PAUSE_RECORDING,
         }
         allowed |= {c.RESUME if view.held else c.HOLD, c.UNMUTE if view.muted else c.MUTE}
     return frozenset(allowed)
@@ -223,6 +244,8 @@ def _check(command: Command) -> None:
 class SimulatorSession(ProviderSession):
     """Drives an exchange directly and reports what its legs do."""
 
+    tells_done = frozenset({Say, Play, Transfer})
+
     def __init__(
         self, config: SimulatorConfig, exchange: Exchange, host: Host, portal: anyio.from_thread.BlockingPortal
     ) -> None:
@@ -242,6 +265,7 @@ class SimulatorSession(ProviderSession):
         self._more = anyio.Event()
         self._overtaken: list[Fact] = []
         """What is told after the next event, by a fault."""
+        self._services = Services(exchange, stamp=host.stamp, tell=self._report)
         self._said: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._courier = threading.Thread(target=self._carry, name="telco-bridge-simulator", daemon=True)
         self._courier.start()
@@ -287,6 +311,14 @@ class SimulatorSession(ProviderSession):
                 leg.set_muted(True)
             case Unmute():
                 leg.set_muted(False)
+            case Say() | Play():
+                self._services.prompt(leg, command)
+            case Transfer():
+                self._services.transfer(leg, command)
+            case StartRecording():
+                self._services.record(leg, command)
+            case PauseRecording() | ResumeRecording() | StopRecording():
+                self._services.rewind(command)
             case SendDigits():
                 leg.press(command.digits, by=leg.ours)
             case _:
@@ -351,6 +383,8 @@ class SimulatorSession(ProviderSession):
         leg.ring()
 
     def _watch(self, leg: Leg, event: LegEvent) -> None:
+        if event is LegEvent.CLEARED:
+            self._services.cleared(leg)
         if self._exchange.faults.take(Fault.LOSE_EVENT, f"{event}") is not None:
             return
         stamp = self._host.stamp()
@@ -455,6 +489,20 @@ class SimulatorSession(ProviderSession):
         stamp = self._host.stamp()
         leg = self._legs.get(ref)
         return Gone(stamp, "no such leg") if leg is None else self._describe(leg, Source.READ, as_of=stamp)
+
+    async def read_recording(self, call: str, slot: str) -> RecordingReport | Gone:
+        await anyio.lowlevel.checkpoint()
+        return self._services.read(slot)
+
+    async def fetch_recording(self, slot: str) -> AsyncGenerator[bytes]:
+        file = self._services.wav(slot)
+        if file is None:
+            raise Refused(f"there is no recording {slot}", provider="simulator")
+        yield file
+
+    async def delete_recording(self, slot: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        self._services.erase(slot)
 
     async def list_calls(self) -> CallList:
         """Look at every leg that is up."""

@@ -16,7 +16,7 @@ from itertools import groupby
 from ..audio.conversion import Conversion
 from ..audio.formats import AudioFormat, Encoding
 
-__all__ = ["SILENCE", "Ear", "Heard", "Silence", "Spoken", "Tone", "Voice"]
+__all__ = ["SILENCE", "Ear", "Heard", "Silence", "Spoken", "Tone", "Voice", "resampled"]
 
 _KEPT_SECONDS = 600.0
 """How much an ear remembers."""
@@ -114,7 +114,7 @@ class Spoken(Voice):
             with self._lock:
                 said = self._at_rate.get(rate)
                 if said is None:
-                    said = self._at_rate[rate] = _resampled(self._at_rate[self.rate], self.rate, rate)
+                    said = self._at_rate[rate] = resampled(self._at_rate[self.rate], self.rate, rate)
         return said
 
 
@@ -175,7 +175,7 @@ class Ear:
         """Return everything that was played, end to end, at that rate: the pauses between are left out."""
         parts: list[bytes] = []
         for source, pieces in groupby(self.pieces, key=lambda piece: piece.rate):
-            parts.append(_resampled(b"".join(piece.pcm for piece in pieces), source, rate))
+            parts.append(resampled(b"".join(piece.pcm for piece in pieces), source, rate))
         return b"".join(parts)
 
     def wait_for(self, seconds: float, *, timeout: float = 10.0) -> bool:
@@ -196,8 +196,8 @@ def _period(frequency: int, level: float, rate: int) -> bytes:
     return values.tobytes()
 
 
-def _resampled(pcm: bytes, source: int, target: int) -> bytes:
-    """The whole of it at another rate, without the delay of a conversion that does not know what follows."""
+def resampled(pcm: bytes, source: int, target: int) -> bytes:
+    """Return the whole of it at another rate, without the delay of a conversion that does not know what follows."""
     conversion = Conversion(AudioFormat(Encoding.PCM16, source), AudioFormat(Encoding.PCM16, target))
     converted = conversion.convert(pcm) + conversion.flush()
     wanted = 2 * round(len(pcm) // 2 * target / source)

@@ -12,13 +12,18 @@ from ..commands import (
     Dial,
     Hold,
     Mute,
+    PauseRecording,
+    Play,
     Redirect,
     Reject,
     Resume,
+    Say,
     SendDigits,
     StartMedia,
+    StartRecording,
     StopMedia,
     StreamTarget,
+    Transfer,
     Unmute,
     new_id,
 )
@@ -236,6 +241,16 @@ def _asking_for(capability: Capability, call: Call, to: str) -> Command:
             return Unmute(id=token, call=call.id, ref=ref)
         case Capability.SEND_DIGITS:
             return SendDigits(id=token, call=call.id, ref=ref, digits="1")
+        case Capability.SAY:
+            return Say(id=token, call=call.id, ref=ref, text="one")
+        case Capability.PLAY:
+            return Play(id=token, call=call.id, ref=ref, url="https://app.example.net/one.wav")
+        case Capability.TRANSFER:
+            return Transfer(id=token, call=call.id, ref=ref, to=to)
+        case Capability.RECORD:
+            return StartRecording(id=token, call=call.id, ref=ref)
+        case Capability.PAUSE_RECORDING:
+            return PauseRecording(id=token, call=call.id, ref=ref, recording=token, slot="recording")
         case _ if capability in _STARTS:
             return StartMedia(id=token, call=call.id, ref=ref, modality=_STARTS[capability])
         case _ if capability in _STOPS:

@@ -70,12 +70,18 @@ class Certificate:
     def _reached(self, level: Level) -> bool:
         if level is not Level.BASIC and not self._reached(Level.BASIC):
             return False
-        if any(not self._level(capability).usable for capability in _ESSENTIAL[level]):
+        if not self._within_reach(level):
             return False
-        if level is Level.FULL and any(self.support[c].level in _UNFINISHED for c in self.support):
-            return False
+        if level is Level.FULL:
+            others = (other for other in Level if other is not Level.FULL and self._within_reach(other))
+            if any(self.support[c].level in _UNFINISHED for c in self.support) or not all(map(self._reached, others)):
+                return False
         relevant = [r for r in self.results if level is Level.FULL or r.promise.level is level]
-        return bool(relevant) and all(r.outcome in (Outcome.KEPT, Outcome.NOT_APPLICABLE) for r in relevant)
+        kept = any(r.outcome is Outcome.KEPT for r in relevant)
+        return kept and all(r.outcome in (Outcome.KEPT, Outcome.NOT_APPLICABLE) for r in relevant)
+
+    def _within_reach(self, level: Level) -> bool:
+        return all(self._level(capability).usable for capability in _ESSENTIAL[level])
 
     def _seen(self, capability: Capability) -> bool | None:
         usable = self._level(capability).usable

@@ -14,12 +14,8 @@ if find_spec("trio") is None:
     # Otherwise half of the tests would fail, each in words of its own.
     raise ModuleNotFoundError("No module named 'trio'", name="trio")
 
-pytest.register_assert_rewrite(
-    *(
-        f"telco_bridge.testing.{name}"
-        for name in ("calls", "inbound", "abilities", "audio", "reasons", "secrecy", "streams", "trouble", "truth")
-    )
-)
+_MODULES = ("abilities", "audio", "calls", "inbound", "reasons", "secrecy", "services", "streams", "trouble", "truth")
+pytest.register_assert_rewrite(*(f"telco_bridge.testing.{name}" for name in _MODULES))
 
 from .. import _discovery  # noqa: E402
 from ..provider import CONTRACT  # noqa: E402
@@ -31,6 +27,7 @@ from .inbound import InboundPromises  # noqa: E402
 from .promises import PROPERTY, Promise  # noqa: E402
 from .reasons import ReasonPromises  # noqa: E402
 from .secrecy import SecrecyPromises  # noqa: E402
+from .services import ServicePromises  # noqa: E402
 from .streams import StreamPromises  # noqa: E402
 from .trouble import TroublePromises  # noqa: E402
 from .truth import TruthPromises  # noqa: E402
@@ -48,6 +45,7 @@ class ProviderContract(
     SecrecyPromises,
     StreamPromises,
     AudioPromises,
+    ServicePromises,
     InboundPromises,
 ):
     """Every promise of the contract, as tests. Inherit from it, and give it one fixture:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ..call import Call, MediaStream
+from ..call import Call
 from ..commands import HangUp, StopMedia
 from ..events import CallEnded, StreamEnded
 from ..media import Modality, StreamState
+from ..mediastream import MediaStream
 from ..provider import Capability, TerminationReason
 from ..reports import CallReport, CallState
 from .calls import history

@@ -23,6 +23,7 @@ from ..provider import (
     MediaWire,
     ProviderPlugin,
     ProviderSession,
+    RecordingReport,
     WebRequest,
     WebResponse,
 )
@@ -105,6 +106,8 @@ class _TappedSession(ProviderSession):
         self._tap = tap
         self._session = session
         self.max_staleness = session.max_staleness
+        self.tells_done = session.tells_done
+        self.native = session.native
 
     async def execute(self, command: Command) -> None:
         self._tap.commands.append(command)
@@ -125,6 +128,15 @@ class _TappedSession(ProviderSession):
 
     async def receive(self, request: WebRequest) -> WebResponse:
         return await self._session.receive(request)
+
+    async def read_recording(self, call: str, slot: str) -> RecordingReport | Gone:
+        return await self._session.read_recording(call, slot)
+
+    def fetch_recording(self, slot: str) -> AsyncGenerator[bytes]:
+        return self._session.fetch_recording(slot)
+
+    async def delete_recording(self, slot: str) -> None:
+        await self._session.delete_recording(slot)
 
     def media(self, opening: WebRequest) -> MediaWire:
         return self._session.media(opening)

@@ -30,6 +30,8 @@ class TestUcwa(ProviderContract):
             faults={Trouble.ANSWER_GARBLED: Fault.HTML_ANSWER},
             offer=OFFER,
             ends_with_last_stream=True,
+            settings={"available": True},
+            number="+15550000001",
             impossible={
                 Trouble.EVENT_FORGED: "events come only as answers to the bridge's own authenticated requests",
                 Trouble.EVENTS_DISORDERED: "events come in packages, each of which is acknowledged before the next",

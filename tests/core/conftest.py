@@ -41,6 +41,8 @@ from telco_bridge.provider import (
     Party,
     ProviderPlugin,
     ProviderSession,
+    RecordingReport,
+    RecordingState,
     Redirect,
     Reject,
     Resume,
@@ -103,6 +105,7 @@ def possible(view: CallView) -> frozenset[Capability]:
     if view.state is CallState.CONNECTED:
         allowed |= {Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.START_VIDEO, Capability.STOP_VIDEO}
         allowed |= {Capability.RECEIVE_AUDIO, Capability.SEND_AUDIO}
+        allowed |= {Capability.SAY, Capability.PLAY, Capability.TRANSFER, Capability.RECORD, Capability.PAUSE_RECORDING}
         allowed |= {Capability.SEND_DIGITS, Capability.HOLD, Capability.RESUME, Capability.MUTE, Capability.UNMUTE}
     return frozenset(allowed)
 
@@ -120,6 +123,8 @@ class ScriptedSession(ProviderSession):
         self.script = script
         self.host = host
         self.max_staleness = script.max_staleness
+        self.tells_done = script.tells_done
+        self.native = script.native
 
     async def execute(self, command: Command) -> None:
         self.script.executed.append(command)
@@ -142,6 +147,19 @@ class ScriptedSession(ProviderSession):
     async def receive(self, request: WebRequest) -> WebResponse:
         return await self.script.receive(request)
 
+    async def read_recording(self, call: str, slot: str) -> RecordingReport | Gone:
+        self.script.reads.append(slot)
+        return await self.script.read_recording(call, slot)
+
+    async def fetch_recording(self, slot: str) -> AsyncGenerator[bytes]:
+        for piece in self.script.files[slot]:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def delete_recording(self, slot: str) -> None:
+        del self.script.files[slot]
+
     def media(self, opening: WebRequest) -> MediaWire:
         return self.script.media(opening)
 
@@ -160,6 +178,10 @@ class Script:
     """What reads answer; where nothing is set, no answer can be had."""
     listing: list[CallReport] | Exception = field(default_factory=lambda: Unsupported("no lists"))
     complete: bool = True
+    tells_done: frozenset[type[Command]] = frozenset()
+    native: object = None
+    files: dict[str, list[bytes | Exception]] = field(default_factory=dict[str, "list[bytes | Exception]"])
+    """The files of recordings, in pieces."""
     steps: defaultdict[type[Command], deque[Step]] = field(default_factory=lambda: defaultdict(deque))
 
     def __post_init__(self) -> None:
@@ -170,6 +192,7 @@ class Script:
         self.at_sign_in: Callable[[], object] = tuple
         self.run: Callable[[], Awaitable[None]] = anyio.sleep_forever
         self.read: Callable[[str], Awaitable[CallReport | Gone]] = self.tell
+        self.read_recording: Callable[[str, str], Awaitable[RecordingReport | Gone]] = _no_recording
         self.receive: Callable[[WebRequest], Awaitable[WebResponse]] = _not_found
         self.media: Callable[[WebRequest], MediaWire] = _no_media
         self.explain: Callable[[Cause, CallView], Termination] = explain
@@ -218,6 +241,10 @@ class Script:
 
     def push(self, ref: str | None = "c1", state: CallState | None = None, **said: object) -> None:
         self.report(self.fact(ref, state, **said))
+
+    def recorded(self, slot: str, state: RecordingState | None = None, ref: str | None = "c1", **said: object) -> None:
+        known: dict[str, object] = {"source": Source.PUSH, "as_of": self.host.stamp(), "slot": slot, "ref": ref}
+        self.report(RecordingReport(**(known | {"state": state} | said)))  # type: ignore[arg-type]
 
     def connected(self, ref: str = "c1", *slots: str) -> None:
         streams = tuple(stream(slot) for slot in slots)
@@ -316,6 +343,10 @@ def _raising(error: Exception) -> Step:
 
 async def _nothing() -> None:
     """The sign-in and the sign-out of a test that has no interest in them."""
+
+
+async def _no_recording(call: str, slot: str) -> RecordingReport | Gone:
+    raise Unreachable("nobody answers")
 
 
 async def _not_found(request: WebRequest) -> WebResponse:

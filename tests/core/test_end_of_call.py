@@ -55,6 +55,18 @@ async def test_a_lost_end_is_found_by_a_list_without_reading_calls_that_live(
     assert script.reads == ["c1"]
 
 
+async def test_a_list_that_cannot_be_had_hides_no_end(
+    bridge: Bridge, script: Script, call: Call, clock: SteppedClock
+) -> None:
+    script.listing = AnswerLost("the list breaks off, every time")
+    script.truth["c1"] = known("c1", CallState.ENDED, cause=cause("hangup"))
+
+    await clock.advance(30)
+
+    assert call.view.over
+    assert bridge.health.error is None
+
+
 async def test_absence_from_an_incomplete_list_means_nothing(script: Script, call: Call, clock: SteppedClock) -> None:
     script.listing = []
     script.complete = False

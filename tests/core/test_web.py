@@ -195,3 +195,71 @@ async def test_the_application_is_asked_for_before_the_bridge_is_entered(opening
 async def test_urls_are_quoted(opening: Opening, script: Script) -> None:
     async with opening(web={"public_url": "https://public.example.net"}):
         assert script.host.url("/status", to="a b&c") == "https://public.example.net/status?to=a+b%26c"
+
+
+async def test_a_request_that_waits_holds_up_none_behind_it(opening: Opening, script: Script) -> None:
+    decided, passed = anyio.Event(), anyio.Event()
+    answered: list[str] = []
+
+    async def receive(request: WebRequest) -> WebResponse:
+        if request.path == "parked":
+            await decided.wait()
+        return WebResponse(body=request.path.encode())
+
+    async def ask(url: str) -> None:
+        answered.append((await post(url)).text)
+        if len(answered) == 8:
+            passed.set()
+
+    script.receive = receive
+    async with opening(web=LISTEN):
+        base = script.host.url("")
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                for number in range(8):
+                    tasks.start_soon(ask, f"{base}parked")
+                    tasks.start_soon(ask, f"{base}quick-{number}")
+                await passed.wait()
+                assert set(answered) == {f"quick-{number}" for number in range(8)}
+                decided.set()
+
+    assert answered.count("parked") == 8
+
+
+async def test_requests_that_come_while_the_bridge_closes_are_answered(opening: Opening, script: Script) -> None:
+    statuses: list[int] = []
+    some = anyio.Event()
+
+    async def receive(request: WebRequest) -> WebResponse:
+        await anyio.lowlevel.checkpoint()
+        return WebResponse(status=204)
+
+    async def ask(url: str) -> None:
+        while 503 not in statuses:
+            statuses.append((await post(url)).status_code)
+            some.set()
+
+    script.receive = receive
+    bridge = opening()
+    with Server(bridge.asgi) as server, anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks, bridge:
+            for _ in range(6):
+                tasks.start_soon(ask, server.url)
+            await some.wait()
+
+    assert set(statuses) == {204, 503}
+
+
+async def test_a_plugin_that_breaks_for_a_request_from_elsewhere_harms_no_other(
+    opening: Opening, script: Script
+) -> None:
+    async def receive(request: WebRequest) -> WebResponse:
+        if request.path == "broken":
+            raise LookupError("token=hunter2")
+        return WebResponse(status=204)
+
+    script.receive = receive
+    async with opening(web=LISTEN):
+        base = script.host.url("")
+        assert (await post(f"{base}broken")).status_code == 500
+        assert (await post(f"{base}whole")).status_code == 204

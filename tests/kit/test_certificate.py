@@ -244,3 +244,17 @@ def test_without_a_provider_there_is_none(tmp_path: Path) -> None:
 
     assert "certificate" not in said
     assert not (tmp_path / "proof").exists()
+
+
+def test_a_level_of_which_nothing_was_proved_is_not_reached_and_neither_is_full() -> None:
+    kept = of_a_provider_that_kept_everything({**line_of().support})
+    lacking = replace(
+        kept,
+        results=tuple(
+            Result(r.promise, Outcome.NOT_APPLICABLE if r.promise.level is Level.INBOUND else r.outcome)
+            for r in kept.results
+        ),
+    )
+
+    assert kept.levels == tuple(Level)
+    assert lacking.levels == (Level.BASIC, Level.MEDIA)

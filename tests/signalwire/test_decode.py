@@ -9,28 +9,39 @@ from hypothesis import strategies as st
 
 from telco_bridge.provider import (
     CallState,
+    CallView,
     Dialled,
     Invitation,
     MediaDirection,
     Modality,
     Party,
+    RecordingState,
     Source,
     StreamState,
+    TerminationReason,
     Transport,
 )
-from telco_bridge_signalwire.decode import (
+from telco_bridge.recordings import fold_recording
+from telco_bridge_laml.decode import (
+    CALL,
+    STREAM,
     ErrorAnswer,
     decode_call,
     decode_error,
+    decode_recording,
+    decode_recording_event,
     decode_status,
     decode_stream,
     decode_stream_event,
     ended_stream,
+    transfer_failure,
 )
-from telco_bridge_signalwire.reasons import CALL, STREAM
-from telco_bridge_signalwire.wire import (
+from telco_bridge_laml.wire import (
     CallPage,
     CallResource,
+    DocumentRequest,
+    RecordingCallback,
+    RecordingResource,
     StatusCallback,
     StreamCallback,
     StreamResource,
@@ -40,6 +51,7 @@ from telco_bridge_signalwire.wire import (
     read_answer,
     read_callback,
 )
+from telco_bridge_signalwire.reasons import explain
 
 
 def call_report(**fields):
@@ -406,3 +418,72 @@ def test_a_stream_that_is_unknown_has_ended_and_nothing_else_is_said_of_it():
     (stream,) = report.streams
     assert (stream.slot, stream.life, stream.state, stream.modality) == ("S", 1, StreamState.ENDED, None)
     assert (report.ref, report.as_of, report.state) == ("C", 5.0, None)
+
+
+def test_a_late_word_of_the_beginning_does_not_end_a_pause():
+    began = RecordingCallback.model_validate({"RecordingSid": "R", "RecordingStatus": "in-progress", "CallSid": "C"})
+    paused = RecordingResource.model_validate({"sid": "R", "status": "paused", "duration": -1, "channels": "2"})
+    view = CallView(id="call")
+
+    for report in (
+        decode_recording(paused, call="C", source=Source.ANSWER, as_of=5.0, command_id="cmd-1"),
+        decode_recording_event(began, as_of=6.0, command_id="cmd-1"),
+    ):
+        view, _ = fold_recording(view, report)
+
+    (recording,) = view.recordings
+    assert (recording.id, recording.state, recording.seconds, recording.channels) == (
+        "cmd-1",
+        RecordingState.PAUSED,
+        None,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("queued", RecordingState.STARTING),
+        ("in-progress", RecordingState.RECORDING),
+        ("resumed", RecordingState.RECORDING),
+        ("paused", RecordingState.PAUSED),
+        ("stopped", RecordingState.STOPPED),
+        ("completed", RecordingState.COMPLETED),
+        ("absent", RecordingState.ABSENT),
+        ("failed", RecordingState.FAILED),
+        ("levitating", RecordingState.UNKNOWN),
+    ],
+)
+def test_every_status_of_a_recording_has_its_state(status, state):
+    told = {"RecordingSid": "R", "RecordingStatus": status, "CallSid": "C", "RecordingDuration": "7"}
+    report = decode_recording_event(RecordingCallback.model_validate(told), as_of=1.0, command_id=None)
+
+    assert (report.state, report.seconds, report.ref) == (state, 7.0, "C")
+    assert report.native_state == (status if state is RecordingState.UNKNOWN else None)
+
+
+def test_a_recording_of_nothing_is_unreadable():
+    nobody = RecordingCallback.model_validate({"RecordingSid": "R", "RecordingStatus": "completed"})
+
+    with pytest.raises(Unreadable, match="which call"):
+        decode_recording_event(nobody, as_of=1.0, command_id=None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"DialCallStatus": "completed"}, None),
+        ({"DialCallStatus": "answered"}, None),
+        ({"ReferCallStatus": "in-progress"}, None),
+        ({}, None),
+        ({"DialCallStatus": "busy"}, "busy"),
+        ({"DialCallStatus": "no-answer", "DialSipResponseCode": "480"}, "no-answer"),
+        ({"ReferCallStatus": "failed", "ReferSipResponseCode": "603"}, "failed"),
+    ],
+)
+def test_a_transfer_has_failed_only_where_signalwire_says_so(fields, code):
+    cause = transfer_failure(DocumentRequest.model_validate(fields))
+
+    assert (cause.code if cause else None) == code
+    if cause is not None:
+        assert explain(cause, CallView(id="call")).reason is not TerminationReason.NORMAL

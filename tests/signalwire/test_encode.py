@@ -18,6 +18,7 @@ from telco_bridge.provider import (
     MediaEndpoint,
     Modality,
     Refused,
+    Say,
     StartMedia,
     StopMedia,
     StreamId,
@@ -25,7 +26,7 @@ from telco_bridge.provider import (
     Transport,
     Unsupported,
 )
-from telco_bridge_signalwire import encode
+from telco_bridge_laml import encode
 
 
 def dialled(**fields) -> Dial:
@@ -349,17 +350,15 @@ def test_audio_cannot_come_to_a_bridge_that_nobody_can_reach(config, deaf_host):
         encode.start(started(endpoint=endpoint(url=None)), config, deaf_host.url)
     both = endpoint(url=None, direction=MediaDirection.BOTH)
     with pytest.raises(ConfigError, match=r"Set web\.public_url"):
-        encode.connect(started(endpoint=both), both, deaf_host.url)
+        encode.connection(started(endpoint=both), both, config, deaf_host.url)
 
 
-def test_a_call_is_connected_both_ways_by_a_document_of_ours(host):
+def test_a_call_is_connected_both_ways_by_a_document_of_ours(config, host):
     both = endpoint(direction=MediaDirection.BOTH)
 
-    request, verb = encode.connect(started(endpoint=both), both, host.url)
+    verb = encode.connection(started(endpoint=both), both, config, host.url)
 
-    assert request.path == ("Calls", "C")
-    assert request.form == (("Url", "https://app.example.net/voice?call=call-1&command=cmd-1"), ("Method", "POST"))
-    stream = fromstring(verb).find("Stream")
+    stream = fromstring(str(verb)).find("Stream")
     assert stream is not None
     assert stream.attrib == {
         "url": "wss://app.example.net/media/7f",
@@ -371,26 +370,26 @@ def test_a_call_is_connected_both_ways_by_a_document_of_ours(host):
     }
 
 
-def test_a_document_takes_no_parameters_of_a_request(host):
+def test_a_document_takes_no_parameters_of_a_request(config, host):
     both = endpoint(direction=MediaDirection.BOTH)
 
     with pytest.raises(Refused, match="no native parameters"):
-        encode.connect(started(endpoint=both, native={"Track": "inbound_track"}), both, host.url)
+        encode.connection(started(endpoint=both, native={"Track": "inbound_track"}), both, config, host.url)
 
 
-def test_a_call_is_not_connected_to_an_address_that_signalwire_refuses(host):
+def test_a_call_is_not_connected_to_an_address_that_signalwire_refuses(config, host):
     both = endpoint(direction=MediaDirection.BOTH, url="ws://app.example.net/media/7f")
 
     with pytest.raises(Refused, match="must be wss://"):
-        encode.connect(started(endpoint=both), both, host.url)
+        encode.connection(started(endpoint=both), both, config, host.url)
 
 
-def test_a_stream_both_ways_ends_with_the_document_that_keeps_the_call_open(host, deaf_host):
-    target = StreamTarget(StreamId("S", 1), Modality.AUDIO, Transport.WEBSOCKET, None, MediaDirection.BOTH)
-    command = StopMedia(id="s", call="call-1", ref="C", streams=(target,))
+def test_a_call_fetches_another_document_of_the_bridge(host, deaf_host):
+    command = Say(id="s", call="call-1", ref="C", text="hello")
 
-    request = encode.keep_open(command, host.url)
+    request = encode.fetch(command, host.url, command="s")
 
-    assert request.form == (("Url", "https://app.example.net/voice?call=call-1"), ("Method", "POST"))
-    with pytest.raises(ConfigError, match=r"Set web\.public_url"):
-        encode.keep_open(command, deaf_host.url)
+    assert request.path == ("Calls", "C")
+    assert request.form == (("Url", "https://app.example.net/voice?call=call-1&command=s"), ("Method", "POST"))
+    with pytest.raises(ConfigError, match=r"set web\.public_url"):
+        encode.fetch(command, deaf_host.url)

@@ -23,7 +23,8 @@ from telco_bridge.provider import (
     Track,
     Unintelligible,
 )
-from telco_bridge_signalwire.media import SignalWireMedia, codec
+from telco_bridge_laml.media import LamlMedia
+from telco_bridge_signalwire.dialect import codec
 
 SID = "5d2f7e0a-0f0e-4a51-9d5a-1f6b6b1d1c11"
 
@@ -35,9 +36,9 @@ def start(**form: object) -> str:
     return json.dumps({"event": "start", "sequenceNumber": "1", "start": inner})
 
 
-def wire() -> SignalWireMedia:
+def wire() -> LamlMedia:
     """A connection that has begun."""
-    begun = SignalWireMedia()
+    begun = LamlMedia()
     begun.decode(start())
     return begun
 
@@ -63,7 +64,7 @@ def sent(order: PlayAudio | PlayMark | Clear | PressDigit) -> object:
     ],
 )
 def test_a_start_tells_the_streams_identity_and_format(form: dict[str, object], given: AudioFormat) -> None:
-    assert tuple(SignalWireMedia().decode(start(**form))) == (MediaOpened(given, SID),)
+    assert tuple(LamlMedia().decode(start(**form))) == (MediaOpened(given, SID),)
 
 
 def test_audio_has_its_track_its_number_and_its_place_which_are_strings_on_the_wire() -> None:
@@ -123,7 +124,7 @@ def test_what_does_not_matter_says_nothing(event: str) -> None:
     ],
 )
 def test_what_cannot_be_read_says_so_and_quotes_nothing(message: str) -> None:
-    with pytest.raises(Unintelligible, match="no message of a SignalWire stream") as refused:
+    with pytest.raises(Unintelligible, match="no message of a LaML stream") as refused:
         said(message)
     assert "payload" not in str(refused.value)
 
@@ -131,7 +132,7 @@ def test_what_cannot_be_read_says_so_and_quotes_nothing(message: str) -> None:
 @pytest.mark.parametrize("form", [{"encoding": "audio/opus"}, {"sampleRate": 0}, {"sampleRate": "fast"}])
 def test_a_format_that_nobody_can_decode_says_so(form: dict[str, object]) -> None:
     with pytest.raises(Unintelligible):
-        SignalWireMedia().decode(start(**form))
+        LamlMedia().decode(start(**form))
 
 
 def test_orders_name_the_stream_in_signalwires_words() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from telco_bridge.provider import (
     CONTRACT,
+    CallDirection,
     CallState,
     CallView,
     Capability,
@@ -33,14 +36,32 @@ def test_the_hook_gives_the_whole_plugin():
     assert plugin.reasons
 
 
-def test_the_calls_state_decides_what_is_possible():
-    answered = {Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.RECEIVE_AUDIO}
+COPIES = {Capability.HANG_UP, Capability.START_AUDIO, Capability.STOP_AUDIO, Capability.RECEIVE_AUDIO}
+RECORDED = {Capability.RECORD, Capability.PAUSE_RECORDING}
+DOCUMENTED = {Capability.SEND_AUDIO, Capability.SAY, Capability.PLAY, Capability.SEND_DIGITS, Capability.TRANSFER}
 
-    assert possible(CallView(id="c", state=CallState.CONNECTED)) == answered | {Capability.SEND_AUDIO}
+
+def test_the_calls_state_decides_what_is_possible():
+    assert possible(CallView(id="c", state=CallState.CONNECTED)) == COPIES | RECORDED | DOCUMENTED
     for state in (CallState.UNKNOWN, CallState.QUEUED, CallState.DIALING, CallState.RINGING, CallState.ENDING):
         assert possible(CallView(id="c", state=state)) == {Capability.HANG_UP}
     assert possible(CallView(id="c", state=CallState.ENDED)) == set()
     assert possible(CallView(id="c", state=CallState.CONNECTED, termination=Termination())) == set()
+
+
+def test_a_call_that_rings_here_can_be_decided():
+    view = CallView(id="c", state=CallState.RINGING, direction=CallDirection.INBOUND)
+
+    assert possible(view) == {Capability.HANG_UP, Capability.ANSWER, Capability.REJECT, Capability.REDIRECT}
+
+
+def test_a_call_is_held_where_that_was_asked_for_and_then_only_taken_back():
+    offered = frozenset({"hold"})
+    connected = CallView(id="c", state=CallState.CONNECTED, offered=offered)
+
+    assert possible(connected) == COPIES | RECORDED | DOCUMENTED | {Capability.HOLD}
+    # Whatever else it did would end the conference in which it waits.
+    assert possible(replace(connected, held=True)) == COPIES | RECORDED | {Capability.RESUME}
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from telco_bridge.provider import (
     Termination,
     TerminationReason,
 )
-from telco_bridge_signalwire.decode import decode_status, decode_stream_event
+from telco_bridge_laml.decode import decode_status, decode_stream_event
+from telco_bridge_laml.wire import StatusCallback, StreamCallback, read_callback
 from telco_bridge_signalwire.reasons import CALL, REASONS, STREAM, explain
-from telco_bridge_signalwire.wire import StatusCallback, StreamCallback, read_callback
 
 R = TerminationReason
 B = EndedBy

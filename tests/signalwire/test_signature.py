@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from telco_bridge.provider import WebRequest
+from telco_bridge_laml.wire import Unreadable, form_pairs
 from telco_bridge_signalwire.signature import is_signed, sign
 
 # A worked example of the documented algorithm, computed apart from this code.
@@ -169,3 +170,19 @@ def test_an_independent_validator_agrees(form, port):
     body = urlencode(form).encode()
     assert is_signed(request(signature, url="https://a.example/x", body=body), [KEY])
     assert is_signed(request(signature, url="https://a.example:443/x", body=body), [KEY])
+
+
+@given(st.text("abé=&+%2C0 \n", max_size=30))
+def test_forms_are_read_as_everybody_reads_them(text):
+    try:
+        usual = tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        with pytest.raises(Unreadable):
+            form_pairs(text.encode())
+    else:
+        assert form_pairs(text.encode()) == form_pairs(text) == usual
+
+
+def test_a_form_of_too_many_fields_is_unreadable():
+    with pytest.raises(Unreadable):
+        form_pairs("a=1&" * 1000 + "b=2")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
 import anyio
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from telco_bridge.http import ForeignOrigin, open_client
+from telco_bridge.http import ForeignOrigin
 from telco_bridge.provider import AuthenticationFailed, ProviderError
+from telco_bridge.sandbox import SteppedClock
 from telco_bridge_ucwa.auth import SignedClient, parse_challenge
 from telco_bridge_ucwa.config import UcwaConfig
+from telco_bridge_ucwa.hosts import open_hosts
+from telco_bridge_ucwa.tokens import Token
 
 HOST = "https://pool.example.org"
 TOKEN_URL = f"{HOST}/WebTicket/oauthtoken"
@@ -50,9 +57,9 @@ class Server:
 
 
 @asynccontextmanager
-async def signed(server, config=CONFIG):
-    async with open_client(*config.origins, transport=httpx.MockTransport(server.answer)) as client:
-        yield SignedClient(client, config)
+async def signed(server, config=CONFIG, clock=None):
+    async with open_hosts(config, transport=httpx.MockTransport(server.answer)) as hosts:
+        yield SignedClient(hosts, config, clock or SteppedClock())
 
 
 @pytest.mark.parametrize(
@@ -217,9 +224,9 @@ async def test_a_token_that_is_not_accepted_ends_it():
         server.valid = "never"
         return answer
 
-    async with open_client(HOST, transport=httpx.MockTransport(stubborn)) as http:
+    async with open_hosts(CONFIG, transport=httpx.MockTransport(stubborn)) as hosts:
         with pytest.raises(AuthenticationFailed, match="does not accept"):
-            await SignedClient(http, CONFIG).send("GET", f"{HOST}/x")
+            await SignedClient(hosts, CONFIG, SteppedClock()).send("GET", f"{HOST}/x")
 
     assert server.tokens == 1
 
@@ -282,3 +289,244 @@ async def test_a_link_that_is_no_url_is_not_sent():
 
     assert type(caught.value) is ProviderError
     assert server.requests == []
+
+
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), max_size=30)
+SCHEMES = st.sampled_from(["Bearer", "Negotiate", "NTLM", "Basic"])
+
+
+@given(
+    before=st.lists(st.tuples(SCHEMES, WORDS)),
+    after=st.lists(st.tuples(SCHEMES, WORDS)),
+    path=st.text("abcdefghij/-._~", min_size=1),
+    grants=st.sets(st.sampled_from(GRANTS.split(",")), min_size=1),
+    quoted=st.booleans(),
+    folded=st.booleans(),
+    swapped=st.booleans(),
+    scheme=st.sampled_from(["MsRtcOAuth", "msrtcoauth", "MSRTCOAUTH"]),
+)
+def test_a_challenge_is_found_whatever_stands_around_it(before, after, path, grants, quoted, folded, swapped, scheme):
+    href = f"{HOST}/{path}"
+    own = [f'href="{href}"' if quoted else f"href={href}", f'grant_type="{",".join(sorted(grants))}"']
+    if swapped:
+        own.reverse()
+    values = [f'{name} realm="{words}"' for name, words in before]
+    values += [f"{scheme} {','.join(own)}"]
+    values += [f'{name} realm="{words}"' for name, words in after]
+    if folded:
+        values = [", ".join(values)]
+
+    challenge = parse_challenge(httpx.Headers([("WWW-Authenticate", value) for value in values]))
+
+    assert challenge is not None
+    assert (challenge.href, challenge.grants) == (href, grants)
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_no_header_is_too_odd_to_be_read(text):
+    parse_challenge(httpx.Headers({"WWW-Authenticate": text}))
+    parse_challenge(httpx.Headers({"WWW-Authenticate": f"MsRtcOAuth {text}"}))
+
+
+# The life of tokens
+
+
+async def test_a_token_is_replaced_after_nine_tenths_of_its_life():
+    server, clock = Server(), SteppedClock()
+
+    async with signed(server, clock=clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        await clock.advance(28289 * 0.9 - 1)
+        await client.send("GET", f"{HOST}/x")
+        assert server.tokens == 1
+        await clock.advance(2)
+        await client.send("GET", f"{HOST}/x")
+
+    assert server.tokens == 2
+    assert server.sent()[-2:] == [("POST", "/WebTicket/oauthtoken"), ("GET", "/x")]
+
+
+async def test_a_token_that_cannot_be_replaced_yet_serves_on_and_is_not_asked_for_at_every_request():
+    server, clock = Server(), SteppedClock()
+
+    async with signed(server, clock=clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        await clock.advance(28289 * 0.95)
+        server.ticket = httpx.Response(503)
+        for _ in range(3):
+            assert (await client.send("GET", f"{HOST}/x")).status_code == 204
+        assert server.sent().count(("POST", "/WebTicket/oauthtoken")) == 2
+        server.ticket = None
+        await clock.advance(60)
+        await client.send("GET", f"{HOST}/x")
+
+    assert server.tokens == 2
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", -5, 0, True, "NaN", [1]])
+async def test_a_life_that_is_no_number_is_left_to_the_server(lifetime):
+    server, clock = Server(), SteppedClock()
+    server.ticket = httpx.Response(200, json={"access_token": "cwt=T", "expires_in": lifetime})
+    server.valid = "cwt=T"
+
+    async with signed(server, clock=clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        await clock.advance(1_000_000)
+        await client.send("GET", f"{HOST}/x")
+
+    assert server.sent().count(("POST", "/WebTicket/oauthtoken")) == 1
+
+
+async def test_a_renewal_that_is_refused_is_told_when_the_token_has_expired():
+    server, clock = Server(), SteppedClock()
+
+    async with signed(server, clock=clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        server.ticket = httpx.Response(400, json={"error": "invalid_grant"})
+        await clock.advance(28289 * 0.95)
+        assert (await client.send("GET", f"{HOST}/x")).status_code == 204
+        server.valid = "another"
+        with pytest.raises(AuthenticationFailed, match="invalid_grant"):
+            await client.send("GET", f"{HOST}/x")
+
+    assert server.sent().count(("POST", "/WebTicket/oauthtoken")) == 2
+
+
+# Other ways to a token
+
+
+GUEST = UcwaConfig.model_validate(
+    {
+        "application_url": f"{HOST}/apps",
+        "conference_uri": "sip:ada@example.org;gruu;opaque=app:conf:focus:id:K1",
+        "conference_key": "k3y",
+    }
+)
+
+
+async def test_a_guest_signs_in_with_the_meetings_key_and_stays_the_same_guest():
+    server, clock = Server(), SteppedClock()
+
+    async with signed(server, GUEST, clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        await clock.advance(28289 * 0.9)
+        await client.send("GET", f"{HOST}/x")
+
+    forms = [parse_qs(r.content.decode()) for r in server.requests if r.method == "POST"]
+    first = {
+        "grant_type": ["urn:microsoft.rtc:anonmeeting"],
+        "password": ["k3y"],
+        "ms_rtc_conferenceuri": ["sip:ada@example.org;gruu;opaque=app:conf:focus:id:K1"],
+    }
+    assert forms == [first, {**first, "ms_rtc_renew": ["cwt=T1"]}]
+
+
+async def test_a_server_that_lets_no_guests_in_says_so():
+    server = Server()
+    server.challenge = [f'MsRtcOAuth href="{TOKEN_URL}",grant_type="password"']
+
+    async with signed(server, GUEST) as client:
+        with pytest.raises(AuthenticationFailed, match="anonmeeting grant, only password"):
+            await client.send("GET", f"{HOST}/x")
+
+    assert server.tokens == 0
+
+
+def sourced(source):
+    return UcwaConfig.model_validate({"application_url": f"{HOST}/apps", "token_source": source})
+
+
+async def test_a_function_may_fetch_the_tokens_and_is_told_what_for():
+    server, clock, asked = Server(), SteppedClock(), []
+
+    async def source(request):
+        asked.append(request)
+        server.valid = f"mine{len(asked)}"
+        return Token(value=SecretStr(server.valid), lifetime=100.0)
+
+    async with signed(server, sourced(source), clock) as client:
+        await client.send("GET", f"{HOST}/x")
+        await clock.advance(90)
+        await client.send("GET", f"{HOST}/x")
+
+    assert [(r.host, r.href, r.grants) for r in asked] == [(f"{HOST}:443", TOKEN_URL, set(GRANTS.split(",")))] * 2
+    assert server.tokens == 0
+
+
+async def fails(_):
+    raise RuntimeError("cwt=leaked")
+
+
+async def is_odd(_):
+    return "cwt=leaked"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (fails, "RuntimeError"),
+        (is_odd, "returned str, not a Token"),
+        ([sys.executable, "-c", "raise SystemExit(3)"], "status 3"),
+        ([sys.executable, "-c", "print('cwt=leaked and more')"], "printed neither"),
+        ([sys.executable, "-c", "print('{')"], "printed neither"),
+        (["/nowhere/at-all"], "could not be started"),
+    ],
+)
+async def test_a_source_that_fails_says_how_and_shows_no_token(source, words):
+    async with signed(Server(), sourced(source)) as client:
+        with pytest.raises(AuthenticationFailed, match=words) as caught:
+            await client.send("GET", f"{HOST}/x")
+
+    assert "leaked" not in str(caught.value)
+
+
+async def breaks_the_line(_):
+    return Token(value=SecretStr("cwt=leaked\r\nX: y"))
+
+
+async def test_a_token_that_no_header_may_hold_is_neither_sent_nor_shown():
+    server = Server()
+
+    async with signed(server, sourced(breaks_the_line)) as client:
+        with pytest.raises(AuthenticationFailed, match="no header") as caught:
+            await client.send("GET", f"{HOST}/x")
+
+    assert "leaked" not in str(caught.value)
+    assert server.sent() == [("GET", "/x")]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print('cwt=mine')",
+        "import json; print(json.dumps({'access_token': 'cwt=mine', 'expires_in': 3600}))",
+        f"import os; assert os.environ['TELCO_BRIDGE_TOKEN_HOST'] == '{HOST}:443'; print('cwt=mine')",
+        f"import os; assert os.environ['TELCO_BRIDGE_TOKEN_HREF'] == '{TOKEN_URL}'; print('cwt=mine')",
+    ],
+)
+async def test_a_command_may_print_the_token(program):
+    server = Server()
+    server.valid = "cwt=mine"
+
+    async with signed(server, sourced([sys.executable, "-c", program])) as client:
+        assert (await client.send("GET", f"{HOST}/x")).status_code == 204
+
+
+async def test_a_secret_is_shown_by_nothing_that_can_be_printed():
+    server = Server()
+
+    async with signed(server) as client:
+        await client.send("GET", f"{HOST}/x")
+        shown = repr([client, vars(client), CONFIG, GUEST, sourced(["vault", "--key=k3y"])])
+
+    assert not [secret for secret in ("s3cret", "k3y", "cwt=") if secret in shown]
+
+
+async def test_a_description_is_sent_as_it_is_and_again_with_a_token():
+    server = Server()
+
+    async with signed(server) as client:
+        assert (await client.describe(f"{HOST}/answer?processedOfferId=1", "v=0\r\n")).status_code == 204
+
+    sent = [r for r in server.requests if r.url.path == "/answer"]
+    assert [(r.content, r.headers["content-type"]) for r in sent] == [(b"v=0\r\n", "application/sdp")] * 2

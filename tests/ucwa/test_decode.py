@@ -660,6 +660,19 @@ def test_an_invitation_answered_in_another_conversation_continues_there():
     assert (told.ref, told.origin, told.state) == (f"{C}-2", Continues(C), CallState.CONNECTED)
 
 
+def test_the_conversation_that_a_call_has_left_tells_nothing_of_it_any_more():
+    line = Line(DIALLED)
+    line.hear(*STARTING)
+    moved = event("phoneAudioInvitation", "completed", ["conversation"], status="Success", **OUT)
+    moved["_embedded"]["phoneAudioInvitation"]["_links"]["derivedConversation"] = {"href": f"{C}-2"}
+    line.hear(moved)
+
+    assert line.hear(event("phoneAudio", "updated", state="Disconnected")) == []
+    assert line.hear(event("conversation", "updated", state="Disconnected", activeModalities=[])) == []
+    assert line.hear(event("conversation", "deleted", bare=True)) == []
+    assert line.resources.calls == (line.resources.key(f"{C}-2"),)
+
+
 # Conversations that are no calls
 
 

@@ -50,7 +50,14 @@ def test_the_user_without_a_token_is_challenged_in_two_headers(served):
     [
         ({}, "invalid_request"),
         ({"grant_type": "password"}, "invalid_request"),
-        ({"grant_type": "urn:microsoft.rtc:windows"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "urn:microsoft.rtc:passive"}, "unsupported_grant_type"),
+        ({"grant_type": "password", "username": "a", "password": "b", "scope": "some"}, "invalid_scope"),
+        ({"grant_type": "urn:microsoft.rtc:anonmeeting", "password": "x"}, "invalid_request"),
+        (
+            {"grant_type": "urn:microsoft.rtc:anonmeeting", "password": "x", "ms_rtc_conferenceuri": "sip:a@b"},
+            "invalid_grant",
+        ),
         ({"grant_type": "password", "username": "ada@sandbox.test", "password": "no"}, "invalid_grant"),
         ({"grant_type": "password", "username": "eve@sandbox.test", "password": "no"}, "invalid_grant"),
     ],
@@ -62,6 +69,60 @@ def test_a_bad_request_for_a_token_says_what_is_wrong(served, form, error):
     answer = httpx.post(href, data=form, headers={"content-type": "application/x-www-form-urlencoded"})
 
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def token_url(answer):
+    return answer.headers.get_list("www-authenticate")[1].split('href="')[1].split('"')[0]
+
+
+def test_the_windows_grant_is_the_web_servers_own_sign_in(served):
+    answer = httpx.post(
+        token_url(httpx.get(served.emulator.profile()["user_url"])), data={"grant_type": "urn:microsoft.rtc:windows"}
+    )
+
+    assert (answer.status_code, answer.headers.get_list("www-authenticate")) == (401, ["Negotiate", "NTLM"])
+
+
+def test_a_server_with_a_sign_in_page_names_it(serve):
+    user = serve(grants=["urn:microsoft.rtc:passive"]).emulator.profile()["user_url"]
+    answer = httpx.post(token_url(httpx.get(user)), data={"grant_type": "urn:microsoft.rtc:passive"})
+
+    assert answer.json()["error"] == "invalid_grant"
+    assert answer.json()["ms_rtc_passiveauthuri"].endswith("/PassiveAuth.aspx")
+
+
+def test_a_bad_token_may_be_refused_with_403_and_a_challenge(serve):
+    user = serve(token_refusal=403).emulator.profile()["user_url"]
+
+    assert httpx.get(user).status_code == 401
+    answer = httpx.get(user, headers={"authorization": "Bearer cwt=old"})
+    assert answer.status_code == 403
+    assert "InvalidToken" in answer.headers["warning"]
+    assert answer.headers["x-ms-diagnostics"].startswith("28055;")
+    assert len(answer.headers.get_list("www-authenticate")) == 2
+
+
+def test_a_guest_has_another_way_in_and_no_other(served):
+    user = served.emulator.profile()["user_url"]
+    form = {
+        "grant_type": "urn:microsoft.rtc:anonmeeting",
+        "password": "GH4T8KJ2",
+        "ms_rtc_conferenceuri": "sip:ada@sandbox.test;gruu;opaque=app:conf:focus:id:GH4T8KJ2",
+    }
+    ticket = httpx.post(token_url(httpx.get(user)), data=form).json()
+    guest = {"authorization": f"Bearer {ticket['access_token']}"}
+
+    links = httpx.get(user, headers=guest).json()["_links"]
+    assert ticket["expires_in"] == 3600
+    assert set(links) == {"self", "anonApplications", "xframe"}
+    made = httpx.post(links["anonApplications"]["href"], json={"userAgent": "t", "culture": "en-US"}, headers=guest)
+    assert made.status_code == 201
+
+
+def test_the_user_is_no_guest(client):
+    guests = client.http.get(client.profile["user_url"]).json()["_links"]
+
+    assert set(guests) == {"self", "applications", "xframe"}
 
 
 def test_an_application_is_created_with_its_embedded_resources(client):

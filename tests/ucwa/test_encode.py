@@ -141,7 +141,6 @@ def test_an_offer_dials_over_voip(modalities, rel, slots):
         start(Modality.SCREEN),
         start(to="wss://example.org"),
         start(direction=MediaDirection.SEND),
-        Answer(id="a", call="call-1", ref=C),
         Redirect(id="a", call="call-1", ref=C, to="+1425"),
         SendDigits(id="a", call="call-1", ref=C, digits="1"),
         stop("screen"),
@@ -429,3 +428,75 @@ def test_the_call_is_never_cancelled_for_a_stream(invitation):
 def test_parameters_join_the_servers_own(href, wire):
     assert with_query(href, (("reason", "Cancel"),)) == wire
     assert with_query(href, ()) == href
+
+
+# Answering
+
+BOTH_WAYS = ("acceptWithAnswer", "acceptWithPhoneAudio", "decline")
+ALTERNATIVES = (
+    "data:multipart/alternative;charset=utf-8;boundary=b1,--b1%0d%0aContent-Type%3a+application%2fsdp%0d%0a"
+    "Content-ID%3a+%3cold%40x%3e%0d%0a%0d%0av%3d0%0d%0a--b1%0d%0aContent-Type%3a+application%2fsdp%0d%0a"
+    "Content-ID%3a+%3cnew%40x%3e%0d%0a%0d%0av%3d0%0d%0am%3daudio+1+RTP%2fSAVP+0%0d%0a--b1--"
+)
+
+
+def ringing(links=BOTH_WAYS, rel="audioVideoInvitation", offer=None):
+    raw = {"state": "Connecting", "direction": "Incoming"}
+    named = {name: {"href": f"/inv/{name}"} for name in links}
+    if offer is not None:
+        named["mediaOffer"] = {"href": offer}
+    links_of = {"self": {"href": "/inv"}, "conversation": {"href": C}, **named}
+    return known(phone=[], av=[], state="Incoming", invitation=parse_resource({**raw, "_links": links_of}, rel=rel))
+
+
+def answer(sdp=None):
+    return Answer(id="answer-1", call="call-1", ref=C, sdp=sdp)
+
+
+def test_an_answer_is_the_body_and_names_the_offer_that_it_answers():
+    (request,) = encode(answer(OFFER), ringing(offer=ALTERNATIVES))
+
+    assert request == WireRequest(
+        what="acceptWithAnswer",
+        href="/inv/acceptWithAnswer",
+        query=(("sessionContext", "answer-1"), ("processedOfferId", "<new@x>")),
+        sdp=OFFER,
+    )
+
+
+def test_an_offer_that_came_alone_has_no_name():
+    (request,) = encode(answer(OFFER), ringing())
+
+    assert request.query == (("sessionContext", "answer-1"),)
+
+
+def test_without_sdp_the_call_is_answered_on_the_phone():
+    assert encode(answer(), ringing()) == (WireRequest(what="acceptWithPhoneAudio", href="/inv/acceptWithPhoneAudio"),)
+
+
+@pytest.mark.parametrize(
+    ("links", "sdp", "words"),
+    [
+        (("acceptWithAnswer", "decline"), None, "give an SDP answer"),
+        (("acceptWithPhoneAudio", "decline"), OFFER, "leave sdp out"),
+    ],
+)
+def test_a_way_to_answer_that_is_not_offered_is_refused_with_the_other_one(links, sdp, words):
+    with pytest.raises(Refused, match=words):
+        encode(answer(sdp), ringing(links))
+
+
+@pytest.mark.parametrize("links", [("decline",), ("accept", "decline")])
+def test_a_call_that_rings_the_phone_is_answered_there(links):
+    with pytest.raises(Refused, match="answered there"):
+        encode(answer(), ringing(links, rel="phoneAudioInvitation"))
+
+
+def test_an_invitation_that_was_decided_is_answered_too_late():
+    with pytest.raises(TooLate):
+        encode(answer(), ringing(()))
+
+
+def test_an_invitation_that_nobody_has_seen_is_read_first():
+    with pytest.raises(NotCached):
+        encode(answer(), Resources("https://pool.example.org/apps"))

@@ -44,7 +44,15 @@ def test_the_emulator_is_built_on_the_exchange_it_is_given():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "exactly one"),
+        ({"username": "ada"}, "set domain"),
+        ({"username": "ada@com"}, "set domain"),
+        ({"token_source": ["vault"]}, "exactly one of password"),
+        ({"password": None}, "exactly one of password"),
+        ({"password": None, "token_source": []}, "words of a command"),
+        ({"password": None, "conference_key": "s3cret"}, "together"),
+        ({"username": None, "user_url": URL}, "the username"),
+        ({"domain": "https://example.org"}, "a SIP domain"),
+        ({"domain": "10.0.0.1"}, "a SIP domain"),
         ({"user_url": URL, "application_url": URL}, "exactly one"),
         ({"user_url": "http://pool.example.org/user"}, "https"),
         ({"user_url": "ftp://pool.example.org/user"}, "no http"),

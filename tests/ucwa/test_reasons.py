@@ -235,7 +235,27 @@ def test_all_sixteen_and_all_twelve_words_can_be_passed_through():
 
     assert len(sixteen) == 16
     assert {termination_reason(R.NORMAL, {"reason": word}) for word in sixteen} == sixteen
-    assert decline_reason(R.NORMAL, {"reason": "Local"}) == "Local"
+    twelve = {row.native for row in REASONS if row.dialect == "CallDeclineReason"}
+    assert len(twelve) == 12
+    assert {decline_reason(R.NORMAL, {"reason": word}) for word in twelve} == twelve
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "by"),
+    [
+        ("Timeout/Missed", R.NO_ANSWER, EndedBy.USER),
+        ("Informational/ConnectedElsewhere", R.ANSWERED_ELSEWHERE, EndedBy.USER),
+        ("Informational/Forwarded", R.REDIRECTED, EndedBy.USER),
+        ("Informational/Declined", R.REJECTED, EndedBy.USER),
+        ("RemoteFailure/Canceled", R.CANCELLED, EndedBy.REMOTE),
+    ],
+)
+def test_a_call_from_outside_that_is_not_answered_here_was_somebody_elses_decision(code, reason, by):
+    ringing = CallView(id="c", direction=CallDirection.INBOUND, reached=CallState.RINGING, state=CallState.ENDED)
+
+    told = explain(said(code), ringing)
+
+    assert (told.reason, told.by) == (reason, by)
 
 
 @pytest.mark.parametrize("word", ["Bored", 3, ["Cancel"]])

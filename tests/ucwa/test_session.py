@@ -256,15 +256,35 @@ async def test_an_available_user_is_made_so(answer):
         pass
 
     assert json.loads(server.requests[2].content) == {
-        "supportedModalities": ["PhoneAudio"],
-        "audioPreference": "PhoneAudio",
+        "supportedModalities": ["Audio", "Video", "PhoneAudio"],
+        "audioPreference": "VoipAudio",
         "signInAs": "Online",
         "phoneNumber": "+14255550101",
     }
 
 
+async def test_a_server_that_takes_only_phone_audio_is_asked_again_for_that():
+    server = with_answers({"POST /app/available": [problem(403), httpx.Response(204)]})
+
+    async with signed_in(server, available=True):
+        pass
+
+    asked = json.loads(server.requests[3].content)
+    assert (asked["supportedModalities"], asked["audioPreference"]) == (["PhoneAudio"], "PhoneAudio")
+
+
 async def test_a_user_who_may_not_be_available_is_told():
     server = with_answers({"POST /app/available": problem(403)})
+
+    with pytest.raises(AuthenticationFailed, match="makeMeAvailable"):
+        async with signed_in(server, available=True):
+            pass
+
+    assert server.sent() == ["POST /app/available", "POST /app/available", "DELETE /app"]
+
+
+async def test_a_stranger_is_not_asked_twice_to_be_available():
+    server = with_answers({"POST /app/available": problem(403, "AnonymousNotAllowed")})
 
     with pytest.raises(AuthenticationFailed, match="makeMeAvailable"):
         async with signed_in(server, available=True):

@@ -20,6 +20,8 @@ _NO_FRAMES = Support(
 _NO_VIDEO = Support(SupportLevel.PROVIDER_CANNOT, "Video is a property of the build, not of a call.")
 _NO_SCREEN = Support(SupportLevel.PROVIDER_CANNOT, "baresip shares no screens.")
 _NO_MESSAGES = Support(SupportLevel.PROVIDER_CANNOT, "Messages are not part of a call of baresip's.")
+_NO_PROMPTS = Support(SupportLevel.PROVIDER_CANNOT, "baresip speaks and plays nothing on command but `audio_source`.")
+_NO_RECORDINGS = Support(SupportLevel.PROVIDER_CANNOT, "The control port starts and stops no recordings.")
 
 SUPPORT: Mapping[Capability, Support] = MappingProxyType(
     {
@@ -62,6 +64,13 @@ SUPPORT: Mapping[Capability, Support] = MappingProxyType(
             SupportLevel.FULL, "In the audio stream (RFC 4733), where the far end takes it."
         ),
         Capability.HEAR_DIGITS: Support(SupportLevel.FULL, "From the audio stream (RFC 4733), and by SIP INFO."),
+        Capability.SAY: _NO_PROMPTS,
+        Capability.PLAY: _NO_PROMPTS,
+        Capability.TRANSFER: Support(
+            SupportLevel.NOT_IMPLEMENTED, "baresip can send a REFER; whether the far end follows is not told reliably."
+        ),
+        Capability.RECORD: _NO_RECORDINGS,
+        Capability.PAUSE_RECORDING: _NO_RECORDINGS,
         Capability.LIST_CALLS: Support(SupportLevel.FULL, "All calls of all accounts of this baresip."),
     }
 )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .calls import Call, CallStatus
-from .dates import Moment, parse_moment
 from .errors import ApiError
+from .filters import pass_dates
 from .forms import Form
 from .operations import Asked, Reply
-from .orders import call_order, rest_stream, script, status_webhook
+from .orders import call_order, script, status_webhook
 from .paging import cut_page
+from .recorder import Recorder
+from .recording_orders import call_recording
 from .space import Space
+from .stream_orders import rest_stream
 from .streams import Stream, Streams, StreamStatus
 from .switchboard import Switchboard
 
@@ -22,13 +24,17 @@ __all__ = ["CallOperations", "StreamOperations"]
 class CallOperations:
     """`Calls` and `Calls/{sid}`."""
 
-    def __init__(self, space: Space, board: Switchboard) -> None:
+    def __init__(self, space: Space, board: Switchboard, recorder: Recorder) -> None:
         self._space = space
         self._board = board
+        self._recorder = recorder
 
     def create(self, asked: Asked) -> Reply:
         """Queue a call. SignalWire answers 200 where Twilio answers 201."""
-        call = self._board.create(call_order(asked.form, self._space))
+        order, recording = call_order(asked.form, self._space), call_recording(asked.form)
+        call = self._board.create(order)
+        if recording is not None:
+            self._recorder.expect(call, recording)
         return Reply(body=call.resource(self._space), lane=call.lane)
 
     def list(self, asked: Asked) -> Reply:
@@ -128,33 +134,9 @@ class StreamOperations:
 
 def _matches(call: Call, form: Form) -> bool:
     """Whether the call passes every filter of the form. A blank filter filters nothing."""
-    plain = {"Status": call.status.value, "To": call.to, "From": call.from_, "ParentCallSid": ""}
+    plain = {"Status": call.status.value, "To": call.to, "From": call.from_, "ParentCallSid": call.parent or ""}
     for name, value in plain.items():
         wanted = form.get(name)
         if wanted and wanted != value:
             return False
-    return all(passes(at) for passes, at in _date_filters(call, form))
-
-
-def _date_filters(call: Call, form: Form) -> Iterable[tuple[Callable[[float], bool], float]]:
-    """The tests of the date filters, with the instants to be tested. A call without the instant passes none."""
-    for field, at in (("StartTime", call.started), ("EndTime", call.ended)):
-        for operator in ("", "<", ">"):
-            text = form.get(field + operator)
-            if not text:
-                continue
-            moment = parse_moment(text)
-            if moment is None:
-                raise ApiError(20422, f"{field} is not a date")
-            yield _test(moment, operator), float("nan") if at is None else float(int(at))
-
-
-def _test(moment: Moment, operator: str) -> Callable[[float], bool]:
-    # The operator is the end of the name: `StartTime<=x` names `StartTime<`, so the bound itself is included.
-    match operator:
-        case "<":
-            return lambda at: at <= moment.begins
-        case ">":
-            return lambda at: at >= moment.begins
-        case _:
-            return moment.includes
+    return pass_dates(form, {"StartTime": call.started, "EndTime": call.ended})

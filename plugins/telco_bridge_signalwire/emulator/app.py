@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api import CallOperations, StreamOperations
-from .errors import ApiError, error_body
-from .operations import Handler, Operation
+from .errors import ApiError
+from .operations import Handler, Operation, refused
 from .space import PREFIX, Space
 
-__all__ = ["PREFIXES", "build_app"]
+__all__ = ["PREFIXES", "SUFFIX", "at", "build_app"]
 
 PREFIXES = (PREFIX, "/2010-04-01")
 """SignalWire's own, and the one that Twilio-style SDKs use."""
 
+SUFFIX = "telco_bridge_signalwire.suffix"
+"""The key in the ASGI scope of whether the path ended in `.json`."""
 
-def build_app(space: Space, calls: CallOperations, streams: StreamOperations) -> ASGIApp:
+
+def at(space: Space, path: str, *operations: tuple[str, str, Handler], scope: str = "Voice") -> list[Route]:
+    """Return the routes of the operations at one path: the method, the name that faults know it by, the handler.
+
+    A token must have the scope.
+    """
+    return [
+        Route(f"/Accounts/{{account}}/{path}", Operation(name, handler, space, scope=scope), methods=[method])
+        for method, name, handler in operations
+    ]
+
+
+def build_app(space: Space, calls: CallOperations, streams: StreamOperations, more: Sequence[Route]) -> ASGIApp:
     """Return the application that serves the project's API under both prefixes."""
-
-    def at(path: str, *operations: tuple[str, str, Handler]) -> list[Route]:
-        return [
-            Route(f"/Accounts/{{account}}/{path}", Operation(name, handler, space), methods=[method])
-            for method, name, handler in operations
-        ]
-
     routes = [
-        *at("Calls", ("POST", "POST Calls", calls.create), ("GET", "GET Calls", calls.list)),
+        *at(space, "Calls", ("POST", "POST Calls", calls.create), ("GET", "GET Calls", calls.list)),
         *at(
+            space,
             "Calls/{call}",
             ("GET", "GET Calls/{sid}", calls.read),
             ("POST", "POST Calls/{sid}", calls.update),
             ("DELETE", "DELETE Calls/{sid}", calls.delete),
         ),
-        *at("Calls/{call}/Streams", ("POST", "POST Streams", streams.create)),
-        *at("Calls/{call}/Streams/{stream}", ("POST", "POST Streams/{sid}", streams.stop)),
-        Route("/laml-bins/{bin}", _bins(space), methods=["GET", "POST"]),
+        *at(space, "Calls/{call}/Streams", ("POST", "POST Streams", streams.create)),
+        *at(space, "Calls/{call}/Streams/{stream}", ("POST", "POST Streams/{sid}", streams.stop)),
+        *more,
     ]
     return _Door(_api(space, routes))
-
-
-def _bins(space: Space) -> Callable[[Request], Awaitable[Response]]:
-    async def serve(request: Request) -> Response:
-        """A bin is public, as its address is what a call is given."""
-        document = space.bins.get(request.path_params["bin"])
-        return Response(document or "", 200 if document is not None else 404, media_type="application/xml")
-
-    return serve
 
 
 def _api(space: Space, routes: Sequence[Route]) -> Starlette:
@@ -60,7 +59,7 @@ def _api(space: Space, routes: Sequence[Route]) -> Starlette:
         """There is no such resource, or none that knows this method: streams cannot be read, for one."""
         missing = ApiError(20404)
         space.note("bridge", f"{request.method} {request.url.path}", f"{missing.status} {missing.code}")
-        return JSONResponse(error_body(missing, space.switches.error_shape), missing.status)
+        return refused(missing, space.switches.error_shape).response()
 
     return Starlette(
         routes=list(routes),
@@ -79,6 +78,7 @@ class _Door:
             path: str = scope["path"]
             for prefix in PREFIXES:
                 if path.startswith(f"{prefix}/"):
-                    scope = {**scope, "path": path.removeprefix(prefix).removesuffix(".json")}
+                    plain = path.removeprefix(prefix).removesuffix(".json")
+                    scope = {**scope, "path": plain, SUFFIX: path.endswith(".json")}
                     break
         await self._inner(scope, receive, send)

@@ -124,7 +124,19 @@ def _seconds(options: Mapping[str, object], default: float) -> float:
     return float(seconds) if isinstance(seconds, int | float) else default
 
 
-_INTERESTING = ("CallSid", "StreamSid", "CallStatus", "StreamEvent", "StreamError", "SequenceNumber", "SipResultCode")
+_INTERESTING = (
+    *("CallSid", "ParentCallSid", "ConferenceSid", "StreamSid", "RecordingSid"),
+    *(
+        "RecordingStatus",
+        "AnsweredBy",
+        "CallStatus",
+        "StatusCallbackEvent",
+        "StreamEvent",
+        "StreamError",
+        "SequenceNumber",
+        "SipResultCode",
+    ),
+)
 
 
 def _interesting(fields: Mapping[str, str]) -> dict[str, str]:

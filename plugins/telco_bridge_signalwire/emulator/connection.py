@@ -12,11 +12,9 @@ from websockets.exceptions import ConnectionClosed
 
 from telco_bridge.sandbox.playout import Playout, Tap
 
-from .media import Broken, FarEndVoice, Flow, Schedule, Source, TrackWord
+from .media import Broken, FarEndVoice, Flow, Hush, Schedule, Source, TrackWord
 
 if TYPE_CHECKING:
-    from telco_bridge.sandbox.exchange import Leg
-
     from .space import Space
     from .streams import Stream
 
@@ -30,28 +28,28 @@ _DIGIT_DURATION = 2000
 class MediaConnection:
     """One stream's connection, from its opening to its end."""
 
-    def __init__(self, space: Space, stream: Stream, leg: Leg, socket: ClientConnection) -> None:
+    def __init__(self, space: Space, stream: Stream, socket: ClientConnection) -> None:
         self._space = space
         self._stream = stream
-        self._leg = leg
+        self._leg = stream.owner.leg
         self._socket = socket
         self._codec = stream.order.codec
         self._rate = self._codec.rate
         self._sent = 0
         self._flowing: asyncio.Task[None] | None = None
-        self._speaker = stream.call.speaker
+        self._speaker = stream.owner.speaker
         self._playout: Playout | None = None
         if stream.order.two_way:
             self._playout = Playout(rate=self._rate, now=self._now, heard=self._heard, speaker=self._speaker)
 
     async def open(self) -> None:
         """Say what comes. Raises `ConnectionClosed`."""
-        order, call = self._stream.order, self._stream.call
+        order, owner = self._stream.order, self._stream.owner
         await self._socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "0.2.0"}))
         start = {
             "streamSid": self._stream.sid,
             "accountSid": self._space.project,
-            "callSid": call.sid,
+            f"{owner.resource_word.lower()}Sid": owner.sid,
             "tracks": order.track.words,
             "customParameters": dict(order.parameters),
             "mediaFormat": self._codec.media_format,
@@ -122,7 +120,8 @@ class MediaConnection:
 
     async def _flow(self, began: float, tap: Tap) -> None:
         schedule = Schedule(self._space, began)
-        voice = FarEndVoice(self._leg, began, self._rate)
+        # The sound of a conference, which has no far end of its own, is not simulated.
+        voice = FarEndVoice(self._leg, began, self._rate) if self._leg is not None else Hush()
         sources: dict[TrackWord, Source] = {TrackWord.INBOUND: voice, TrackWord.OUTBOUND: tap}
         flow = Flow(
             space=self._space,
@@ -169,7 +168,8 @@ class MediaConnection:
                     if digit not in _DIGITS:
                         raise ValueError("the digit is none")
                     self._note("bridge", "", "WS dtmf")
-                    self._leg.press(digit, by=self._leg.ours)
+                    if self._leg is not None:
+                        self._leg.press(digit, by=self._leg.ours)
                 case _:
                     raise ValueError("the event is unknown")
         except ValueError as error:
@@ -183,7 +183,8 @@ class MediaConnection:
             await self._say({"event": "mark", "streamSid": self._stream.sid, "mark": {"name": name}})
 
     def _heard(self, pcm: bytes, at: float) -> None:
-        self._leg.play(pcm, rate=self._rate, at=at)
+        if self._leg is not None:
+            self._leg.play(pcm, rate=self._rate, at=at)
 
     def _now(self) -> float:
         return self._space.exchange.media_now()
@@ -197,7 +198,9 @@ class MediaConnection:
         await self._socket.send(json.dumps(message))
 
     def _note(self, sent_by: str, answer: str, line: str = "WS stream") -> None:
-        self._space.note(sent_by, line, answer, CallSid=self._stream.call.sid, StreamSid=self._stream.sid)
+        owner = self._stream.owner
+        fields = {f"{owner.resource_word}Sid": owner.sid, "StreamSid": self._stream.sid}
+        self._space.note(sent_by, line, answer, **fields)
 
 
 def _object(value: object) -> dict[str, object]:

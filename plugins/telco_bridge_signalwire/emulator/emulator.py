@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 from telco_bridge.sandbox.emulator import ASGIApp, Emulator, Fault
-from telco_bridge.sandbox.exchange import Exchange, Leg
-from telco_bridge.sandbox.numbers import normalize
+from telco_bridge.sandbox.exchange import Exchange, Leg, Side
 
 from .api import CallOperations, StreamOperations
 from .app import PREFIXES, build_app
-from .space import Space, VoiceRoute
+from .applications import application_routes
+from .bins import Bins, bin_routes
+from .calls import formatted
+from .conference_routes import conference_routes
+from .conferencing import Conferences
+from .dialling import Dialling
+from .directory import Application, PhoneNumber
+from .joining import Joining
+from .numbers import number_routes
+from .queues import queue_routes
+from .record import RecordVerb, record_dial
+from .recorder import Recorder
+from .recording_api import recording_routes
+from .referral import refer
+from .space import Space
 from .streams import Streams
 from .switchboard import Switchboard
 from .switches import Switches
-from .webhooks import Script, Subscription, Webhook
 
 __all__ = ["SignalWireEmulator"]
 
@@ -74,8 +87,28 @@ class SignalWireEmulator(Emulator):
         )
         streams = Streams(self._space)
         self._board = Switchboard(self._space, streams)
-        calls = CallOperations(self._space, self._board)
-        self._app = build_app(self._space, calls, StreamOperations(self._space, calls, streams))
+        recorder = Recorder(self._space)
+        self._board.followers.append(recorder)
+        calls = CallOperations(self._space, self._board, recorder)
+        conferences = Conferences(self._space, streams)
+        conferences.starters.append(recorder.started)
+        conferences.followers.append(recorder.ended)
+        joining = Joining(self._space, conferences)
+        self._board.verbs |= {
+            "Dial": Dialling(self._space, self._board, joining.join, record_dial(recorder)).dial,
+            "Record": RecordVerb(recorder).record,
+            "Refer": refer,
+        }
+        self._bins = Bins(self._space)
+        routes = [
+            *conference_routes(self._space, conferences, joining, streams),
+            *number_routes(self._space, self._admit),
+            *application_routes(self._space),
+            *bin_routes(self._space, self._bins),
+            *queue_routes(self._space),
+            *recording_routes(self._space, recorder, calls, conferences),
+        ]
+        self._app = build_app(self._space, calls, StreamOperations(self._space, calls, streams), routes)
         self.own(caller_id)
 
     @property
@@ -127,13 +160,20 @@ class SignalWireEmulator(Emulator):
 
         A call to a number without a `voice_url` fails. Safe from any thread.
         """
-        known = self._space.route(number)
-        route = _route(voice_url, voice_method, fallback_url, status_callback, status_callback_method, of_number=True)
-        if known is not None:
-            route = VoiceRoute(sid=known.sid, script=route.script, subscription=route.subscription)
-        self._space.numbers[normalize(number)] = route
-        self.exchange.register(number, self._incoming)
-        return route.sid
+        directory, now = self._space.directory, self._space.now()
+        settings = _settings(voice_url, voice_method, fallback_url, status_callback, status_callback_method)
+        known = directory.number(number)
+        if known is None:
+            known = PhoneNumber(
+                number=directory.next_number(),
+                phone_number=number,
+                friendly_name=formatted(number),
+                created=now,
+                updated=now,
+            )
+        directory.keep_number(replace(known, updated=now, settings=settings))
+        self._admit(number)
+        return known.sid
 
     def add_application(
         self,
@@ -145,47 +185,58 @@ class SignalWireEmulator(Emulator):
         status_callback_method: str = "POST",
     ) -> str:
         """Give the project an application; return the SID that `ApplicationSid` takes. Safe from any thread."""
-        route = _route(voice_url, voice_method, fallback_url, status_callback, status_callback_method, of_number=False)
-        self._space.applications[route.sid] = route
-        return route.sid
+        directory, now = self._space.directory, self._space.now()
+        application = Application(
+            number=directory.next_number(),
+            friendly_name="application",
+            created=now,
+            updated=now,
+            settings=_settings(voice_url, voice_method, fallback_url, status_callback, status_callback_method),
+        )
+        directory.applications[application.sid] = application
+        return application.sid
 
     def add_bin(self, document: str) -> str:
         """Let the space serve a document; return its address. Safe from any thread."""
         sid = str(uuid.uuid5(uuid.NAMESPACE_OID, document))
-        self._space.bins[sid] = document
-        return f"{self.url}/laml-bins/{sid}"
+        return self._bins.url(self._bins.all.get(sid) or self._bins.add("document", document, sid=sid))
 
     async def started(self, url: str) -> None:
         """The application is being served at that URL, in the running loop."""
         await super().started(url)
-        self._space.open()
+        self._space.open(url)
 
     async def stopped(self) -> None:
         """End every task, close every stream; the network's calls are left as they are."""
         await super().stopped()
         await self._space.close()
 
+    def _admit(self, number: str) -> None:
+        self.exchange.register(number, self._incoming)
+
     def _incoming(self, leg: Leg) -> None:
         """A party calls a number of the project. Runs in the network's thread, under its lock."""
+        if self._space.directory.number(leg.callee) is None:
+            # It was the project's once.
+            leg.later(0.0, lambda: leg.refuse(404, "Not Found", by=Side.NETWORK))
+            return
         sid = str(uuid.uuid4())
         leg.watcher = self._board.watcher(sid)
         self._space.post(lambda: self._board.arrive(leg, sid))
 
 
-def _route(
+def _settings(
     voice_url: str | None,
     voice_method: str,
     fallback_url: str | None,
     status_callback: str | None,
     status_callback_method: str,
-    *,
-    of_number: bool,
-) -> VoiceRoute:
-    fallback = Webhook(url=fallback_url) if fallback_url is not None else None
-    script = None
-    if voice_url is not None:
-        script = Script(document=Webhook(url=voice_url, method=voice_method), fallback=fallback)
-    told = None
-    if status_callback is not None:
-        told = Webhook(url=status_callback, method=status_callback_method)
-    return VoiceRoute(script=script, subscription=Subscription(webhook=told, of_number=of_number))
+) -> dict[str, str]:
+    settings = {
+        "voice_url": voice_url,
+        "voice_method": voice_method,
+        "voice_fallback_url": fallback_url,
+        "status_callback": status_callback,
+        "status_callback_method": status_callback_method,
+    }
+    return {name: value for name, value in settings.items() if value is not None}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 
 __all__ = ["ApiError", "ErrorShape", "error_body"]
 
@@ -16,6 +18,14 @@ class ErrorShape(StrEnum):
     """The same with the code as text and a body status other than the HTTP status, as seen in the field."""
     ERROR_LIST = "error_list"
     """`{errors: [{code, message, more_info}]}`, which SignalWire documents for a 400 of `POST Calls`."""
+    SENTENCES = "sentences"
+    """`{errors: ["message"]}`, which SignalWire documents for a 422 of conference streams and recordings."""
+    NATIVE = "native"
+    """`{errors: [{type, code, message, attribute, url}]}`, as SignalWire's other APIs tell of a bad parameter."""
+    HTML = "html"
+    """A page, as a gateway sends it."""
+    EMPTY = "empty"
+    """No body at all."""
 
 
 _CODES: dict[int, tuple[int, str]] = {
@@ -24,6 +34,7 @@ _CODES: dict[int, tuple[int, str]] = {
     13222: (422, "SendDigits contains an invalid character"),
     13621: (422, "The recording callback event is invalid"),
     13699: (422, "Trim is invalid"),
+    16002: (422, "The conference attributes are invalid or missing"),
     20003: (401, "Authentication failed"),
     20009: (422, "The call is not finished and cannot be deleted."),
     20404: (404, "The requested resource was not found."),
@@ -45,6 +56,7 @@ _CODES: dict[int, tuple[int, str]] = {
     21262: (422, "AsyncAmdStatusCallback is missing"),
     21402: (422, "The URL is invalid or not absolute"),
     21456: (422, "The callback URL is invalid"),
+    21475: (422, "The conference status is invalid"),
     21481: (400, "The page token is invalid"),
     21626: (422, "The status callback event is invalid"),
     30010: (400, "MaxPricePerMinute was exceeded"),
@@ -59,18 +71,28 @@ class ApiError(Exception):
     """A refusal by its documented code. SignalWire names no HTTP status per code; the table does."""
 
     def __init__(
-        self, code: int, message: str | None = None, *, status: int | None = None, shape: ErrorShape | None = None
+        self,
+        code: int,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        shape: ErrorShape | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         usual_status, usual_message = _CODES[code]
         self.code = code
         self.status = status if status is not None else usual_status
         self.message = message if message is not None else usual_message
         self.shape = shape
+        self.headers = dict(headers or {})
         super().__init__(f"{self.status} {self.code} {self.message}")
 
 
-def error_body(error: ApiError, shape: ErrorShape) -> dict[str, object]:
-    """Return the JSON body that tells of the refusal; the error's own shape goes before the given one."""
+def error_body(error: ApiError, shape: ErrorShape) -> dict[str, object] | str | None:
+    """Return the body that tells of the refusal: a JSON object, the text of a page, or nothing.
+
+    The error's own shape goes before the given one.
+    """
     told: dict[str, object] = {
         "code": error.code,
         "message": error.message,
@@ -83,3 +105,12 @@ def error_body(error: ApiError, shape: ErrorShape) -> dict[str, object]:
             return told | {"code": str(error.code), "status": 422 if error.status == 400 else 400}
         case ErrorShape.ERROR_LIST:
             return {"errors": [told | {"code": str(error.code)}]}
+        case ErrorShape.SENTENCES:
+            return {"errors": [error.message]}
+        case ErrorShape.NATIVE:
+            native = {"type": "validation_error", "code": "invalid_parameter", "attribute": None}
+            return {"errors": [{**native, "message": error.message, "url": told["more_info"]}]}
+        case ErrorShape.HTML:
+            return f"<html><body><h1>{error.status} {HTTPStatus(error.status).phrase}</h1></body></html>"
+        case ErrorShape.EMPTY:
+            return None

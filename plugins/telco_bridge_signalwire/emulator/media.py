@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .space import Space
 
-__all__ = ["FRAME_SECONDS", "Broken", "Codec", "FarEndVoice", "Flow", "Schedule", "Source", "TrackWord"]
+__all__ = ["FRAME_SECONDS", "Broken", "Codec", "FarEndVoice", "Flow", "Hush", "Schedule", "Source", "TrackWord"]
 
 FRAME_SECONDS = 0.02
 """SignalWire documents no length; 20 ms is what telephony does."""
@@ -88,6 +88,13 @@ class FarEndVoice:
 
     def pcm(self, start: int, count: int) -> bytes:
         return self._leg.speech(self._since, start, count, rate=self._rate)
+
+
+class Hush:
+    """Nobody says anything."""
+
+    def pcm(self, start: int, count: int) -> bytes:
+        return bytes(2 * count)
 
 
 class Schedule:

@@ -8,7 +8,7 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,12 +17,12 @@ from starlette.types import Receive, Scope, Send
 from telco_bridge.sandbox.emulator import Fault
 
 from .callbacks import Lane
-from .errors import ApiError, error_body
+from .errors import ApiError, ErrorShape, error_body
 from .forms import Form, parse_form
 from .space import Space
 from .webhooks import without_query
 
-__all__ = ["Asked", "Handler", "Operation", "Reply"]
+__all__ = ["Asked", "Handler", "Operation", "Reply", "refused"]
 
 _EVENT_FIRST_WITHIN = 5.0
 """Real seconds that an answer waits at most for the event that shall overtake it."""
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an operation answers.
+    """What an operation answers: a JSON object, or a text or file of some other type, or nothing.
 
     `before` is the resource as it was before the operation, for answers that lag behind; `lane` and `attempts` tell
     whose callbacks the operation causes, and how many there were before it.
@@ -50,6 +50,25 @@ class Reply:
     lane: Lane | None = None
     attempts: int = 0
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: bytes | None = None
+    media_type: str | None = None
+
+    def response(self) -> Response:
+        """Return the answer as it goes out where nothing spoils it."""
+        if self.body is not None:
+            return JSONResponse(dict(self.body), self.status, headers=dict(self.headers))
+        return Response(self.content, self.status, headers=dict(self.headers), media_type=self.media_type)
+
+
+def refused(error: ApiError, shape: ErrorShape) -> Reply:
+    """Return the answer that tells of a refusal."""
+    headers = dict(error.headers)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="SignalWire"'
+    body = error_body(error, shape)
+    if isinstance(body, str):
+        return Reply(status=error.status, content=body.encode(), media_type="text/html", headers=headers)
+    return Reply(status=error.status, body=body, headers=headers)
 
 
 Handler = Callable[[Asked], Reply]
@@ -58,13 +77,18 @@ Handler = Callable[[Asked], Reply]
 class Operation:
     """The ASGI endpoint of one operation, known to faults and to the record by its name.
 
-    Faults come before credentials: a gateway fails without asking who is there.
+    Faults come before credentials: a gateway fails without asking who is there. What is `public` asks nobody for any;
+    elsewhere the token must have the scope.
     """
 
-    def __init__(self, name: str, handler: Handler, space: Space) -> None:
+    def __init__(
+        self, name: str, handler: Handler, space: Space, *, scope: str = "Voice", public: bool = False
+    ) -> None:
         self.name = name
         self._handler = handler
         self._space = space
+        self._scope = scope
+        self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -77,11 +101,14 @@ class Operation:
         reply = self._gateway_reply()
         if reply is None:
             try:
-                self._authenticate(request)
+                if not self._public:
+                    self._authenticate(request)
+                if request.method == "POST":
+                    self._count()
                 form = parse_form(request.url.query, request.headers.get("content-type", ""), body)
                 reply = self._handler(Asked(path=request.path_params, form=form))
             except ApiError as error:
-                reply = self._refusal(error)
+                reply = refused(error, self._space.switches.error_shape)
         reply = await self._lag(reply)
         if self._take(Fault.DROP_ANSWER) is not None:
             self._note(request, form, "connection broken, executed")
@@ -103,11 +130,12 @@ class Operation:
         """The answer of what stands before the API, where it lets nothing through."""
         broken = self._take(Fault.SERVER_ERROR)
         if broken is not None:
-            return self._refusal(ApiError(20504, status=_whole(broken, "status", 503)))
+            return refused(ApiError(20504, status=_whole(broken, "status", 503)), self._space.switches.error_shape)
         limited = self._take(Fault.RATE_LIMIT)
         if limited is not None:
             pause = limited.get("retry_after")
-            return self._refusal(ApiError(20429), {} if pause is None else {"Retry-After": str(pause)})
+            headers = {} if pause is None else {"Retry-After": str(pause)}
+            return refused(ApiError(20429, headers=headers), self._space.switches.error_shape)
         return None
 
     def _authenticate(self, request: Request) -> None:
@@ -121,12 +149,16 @@ class Operation:
             raise ApiError(20003)
         if request.path_params.get("account") != self._space.project:
             raise ApiError(10004)
+        switches = self._space.switches
+        if self._scope not in switches.scopes:
+            raise ApiError(20003, f"The API token lacks the scope {self._scope}", status=switches.scope_status)
 
-    def _refusal(self, error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
-        told = dict(headers or {})
-        if error.status == 401:
-            told["WWW-Authenticate"] = 'Basic realm="SignalWire"'
-        return Reply(status=error.status, body=error_body(error, self._space.switches.error_shape), headers=told)
+    def _count(self) -> None:
+        """Refuse what comes too fast. SignalWire documents that reading is as good as unlimited."""
+        pause = self._space.limit.admit()
+        if pause is not None:
+            headers = {"Retry-After": str(pause)} if self._space.switches.retry_after else {}
+            raise ApiError(20429, headers=headers)
 
     async def _lag(self, reply: Reply) -> Reply:
         """Let the answer be overtaken by its event, or by time, where that is wanted."""
@@ -141,7 +173,7 @@ class Operation:
             unknown = self._take(Fault.UNKNOWN_STATE)
             if unknown is not None:
                 body = {**body, "status": str(unknown.get("word", "levitating"))}
-        return Reply(status=reply.status, body=body, headers=reply.headers)
+        return replace(reply, body=body)
 
     def _response(self, reply: Reply) -> tuple[Response, tuple[str, ...]]:
         """The answer as it goes out, and the faults that spoilt it."""
@@ -150,11 +182,11 @@ class Operation:
             page = "<html><body><h1>Bad Gateway</h1></body></html>"
             return Response(page, _whole(html, "status", 502), media_type="text/html"), (Fault.HTML_ANSWER,)
         if reply.body is None:
-            return Response(status_code=reply.status), ()
+            return reply.response(), ()
         if self._take(Fault.MALFORMED_JSON) is not None:
             text = json.dumps(reply.body)[:-1] + ",,"
             return Response(text, reply.status, media_type="application/json"), (Fault.MALFORMED_JSON,)
-        response = JSONResponse(dict(reply.body), reply.status, headers=dict(reply.headers))
+        response = reply.response()
         if self._take(Fault.WRONG_CONTENT_TYPE) is not None:
             response.headers["content-type"] = "text/plain"
             return response, (Fault.WRONG_CONTENT_TYPE,)
@@ -170,8 +202,19 @@ class Operation:
         self._space.note("bridge", self.name, answer, **fields)
 
 
-_PLAIN = frozenset({"To", "From", "Status", "Name", "Track", "Timeout", "StatusCallbackEvent", "Page", "PageSize"})
-_ADDRESSES = frozenset({"Url", "FallbackUrl", "StatusCallback"})
+_PLAIN = frozenset(
+    {
+        *("To", "From", "Status", "Name", "Track", "Timeout", "StatusCallbackEvent", "Page", "PageSize"),
+        *("FriendlyName", "Muted", "Hold", "Coaching", "CallSidToCoach", "CallSid", "ConferenceSid", "PhoneNumber"),
+        *("RecordingChannels", "RecordingTrack", "PauseBehavior", "Trim", "Record", "MachineDetection"),
+    }
+)
+_ADDRESSES = frozenset(
+    {
+        *("Url", "FallbackUrl", "StatusCallback", "HoldUrl", "WaitUrl", "AnnounceUrl"),
+        *("VoiceUrl", "VoiceFallbackUrl", "RecordingStatusCallback", "AsyncAmdStatusCallback"),
+    }
+)
 
 
 def _words(reply: Reply) -> str:

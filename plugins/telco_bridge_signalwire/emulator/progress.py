@@ -6,8 +6,9 @@ from .callbacks import Callback
 from .calls import API_VERSION, Call, CallStatus, Direction
 from .dates import rfc2822
 from .space import Space
+from .webhooks import Webhook
 
-__all__ = ["document_fields", "tell_progress"]
+__all__ = ["document_fields", "tell_detection", "tell_progress"]
 
 _RICH_ONLY = ("SequenceNumber", "CallDuration", "SipInviteResultPhrase")
 """Documented, but absent from captured traffic."""
@@ -18,6 +19,8 @@ _NUMBER_STATUSES = (CallStatus.COMPLETED, CallStatus.FAILED)
 
 def document_fields(call: Call, space: Space) -> dict[str, str]:
     """Return the standard parameters of a request for a document."""
+    parent = {} if call.parent is None else {"ParentCallSid": call.parent}
+    placed = "outbound-api" if call.parent is None else "outbound-dial"
     return {
         "CallSid": call.sid,
         "AccountSid": space.project,
@@ -25,7 +28,9 @@ def document_fields(call: Call, space: Space) -> dict[str, str]:
         "To": call.to,
         "CallStatus": call.status.value,
         "ApiVersion": API_VERSION,
-        "Direction": "outbound-api" if call.direction is Direction.OUTBOUND else "inbound",
+        "Direction": placed if call.direction is Direction.OUTBOUND else "inbound",
+        **parent,
+        **({} if call.answered_by is None else {"AnsweredBy": call.answered_by}),
     }
 
 
@@ -50,6 +55,17 @@ def tell_progress(call: Call, space: Space, event: str, word: str | None = None)
             word_field="CallStatus",
         )
     )
+
+
+def tell_detection(call: Call, space: Space, webhook: Webhook, seconds: float) -> None:
+    """Tell who has answered, found out in the background. SignalWire documents no fields; they are Twilio's."""
+    fields = {
+        "CallSid": call.sid,
+        "AccountSid": space.project,
+        "AnsweredBy": call.answered_by or "unknown",
+        "MachineDetectionDuration": str(round(1000 * seconds)),
+    }
+    call.lane.tell(Callback(name="callback detection", webhook=webhook, fields=fields, word_field="AnsweredBy"))
 
 
 def _number_fields(call: Call, space: Space) -> dict[str, str]:
@@ -84,6 +100,7 @@ def _call_fields(call: Call, space: Space, status: str) -> dict[str, str]:
             "SipResultCode": str(clearing.sip),
             "SipInviteResultPhrase": clearing.phrase,
         }
+        fields |= call.recorded
         if call.answered is not None:
             fields |= _audio_fields(call.duration)
     if not space.switches.rich_callbacks:

@@ -6,29 +6,20 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 
 from telco_bridge.sandbox.clock import Timer
 from telco_bridge.sandbox.emulator import Faults, WireLog, WireRecord
 from telco_bridge.sandbox.exchange import Exchange
-from telco_bridge.sandbox.numbers import normalize
 
+from .directory import Directory, VoiceRoute
+from .limits import Limit
 from .switches import Switches
-from .webhooks import Courier, Script, Subscription
+from .webhooks import Courier
 
-__all__ = ["PREFIX", "Space", "VoiceRoute"]
+__all__ = ["PREFIX", "Space"]
 
 PREFIX = "/api/laml/2010-04-01"
 """The prefix of every `uri` that the API tells, whichever prefix was asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceRoute:
-    """What a phone number or an application does with calls."""
-
-    sid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    script: Script | None = None
-    subscription: Subscription = field(default_factory=Subscription)
 
 
 class Space:
@@ -52,10 +43,10 @@ class Space:
         self.project = str(uuid.uuid4())
         self.token = f"PT{secrets.token_hex(24)}"
         self.signing_key = f"PSK_{secrets.token_urlsafe(24)}"
-        self.numbers: dict[str, VoiceRoute] = {}
-        self.applications: dict[str, VoiceRoute] = {}
-        self.bins: dict[str, str] = {}
-        """The LaML bins: documents that the space itself serves, by SID."""
+        self.directory = Directory()
+        self.limit = Limit(exchange, switches.posts_per_window)
+        self.url = ""
+        """Where the emulator is served; nothing before."""
         self._post = post
         self._courier: Courier | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +60,11 @@ class Space:
 
     def route(self, address: str) -> VoiceRoute | None:
         """Return the project's number of that address, or None."""
-        return self.numbers.get(normalize(address))
+        return self.directory.route(address)
+
+    def absolute(self, path: str) -> str:
+        """Return the address of a resource of the project."""
+        return f"{self.url}{self.uri(path)}"
 
     def uri(self, path: str) -> str:
         """Return the host-relative address of a resource of the project."""
@@ -115,8 +110,9 @@ class Space:
         """Write one line into the record of the wire."""
         self.wire.add(WireRecord(at=self.now(), sent_by=sent_by, line=line, answer=answer, fields=fields))
 
-    def open(self) -> None:
-        """The emulator is served from now on, in the running loop."""
+    def open(self, url: str) -> None:
+        """The emulator is served at that URL from now on, in the running loop."""
+        self.url = url
         self._courier = Courier(self.signing_key)
 
     async def close(self) -> None:

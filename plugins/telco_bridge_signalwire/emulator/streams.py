@@ -8,21 +8,23 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from telco_bridge.sandbox.emulator import Fault
+from telco_bridge.sandbox.exchange import Leg
+from telco_bridge.sandbox.playout import Speaker
 
 from .callbacks import Callback, Lane
-from .calls import Call
 from .connection import MediaConnection
 from .dates import iso8601, rfc2822
 from .media import Codec
 from .space import Space
 from .webhooks import Webhook, without_query
 
-__all__ = ["Stream", "StreamError", "StreamOrder", "StreamStatus", "Streams", "Track"]
+__all__ = ["Stream", "StreamError", "StreamOrder", "StreamStatus", "Streamed", "Streams", "Track"]
 
 _OPEN_TIMEOUT = 5.0
 _CLOSE_TIMEOUT = 1.0
@@ -64,6 +66,28 @@ class Track(StrEnum):
         return ["inbound", "outbound"] if self is Track.BOTH else [self.value.removesuffix("_track")]
 
 
+class Streamed(Protocol):
+    """What streams copy the audio of: a call, or a conference."""
+
+    @property
+    def resource_word(self) -> str:
+        """`Call` or `Conference`."""
+        ...
+
+    @property
+    def sid(self) -> str: ...
+
+    @property
+    def leg(self) -> Leg | None:
+        """Whose far end speaks on the inbound track; None where nobody does."""
+        ...
+
+    @property
+    def speaker(self) -> Speaker:
+        """What plays the outbound track."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOrder:
     """What was asked for. `operation` is what faults know it by."""
@@ -81,10 +105,10 @@ class StreamOrder:
 
 @dataclass(slots=True, kw_only=True)
 class Stream:
-    """One stream of one call. The emulator's loop is its only writer."""
+    """One stream of one call or conference. The emulator's loop is its only writer."""
 
     sid: str
-    call: Call
+    owner: Streamed
     order: StreamOrder
     lane: Lane
     updated: float
@@ -99,14 +123,16 @@ class Stream:
 
     def resource(self, space: Space) -> dict[str, object]:
         """Return the stream as the API shows it."""
+        word = self.owner.resource_word
         return {
             "sid": self.sid,
             "account_sid": space.project,
-            "call_sid": self.call.sid,
-            "name": self.name,
+            f"{word.lower()}_sid": self.owner.sid,
+            # SignalWire documents that a conference's stream may be without a name, and a call's may not.
+            "name": self.name if word == "Call" else self.order.name,
             "status": self.status.value,
             "date_updated": rfc2822(self.updated),
-            "uri": space.uri(f"Calls/{self.call.sid}/Streams/{self.sid}.json"),
+            "uri": space.uri(f"{word}s/{self.owner.sid}/Streams/{self.sid}.json"),
         }
 
 
@@ -115,29 +141,29 @@ class Streams:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._of_call: dict[str, list[Stream]] = {}
+        self._of_owner: dict[str, list[Stream]] = {}
 
-    def start(self, call: Call, order: StreamOrder) -> Stream:
+    def start(self, owner: Streamed, order: StreamOrder) -> Stream:
         """Begin to connect. A document's stream whose name is taken fails by callback."""
-        if order.name is not None and self.taken(call, order.name):
-            return self.refuse(call, order, StreamError.DUPLICATED_NAME)
-        stream = self._add(call, order)
+        if order.name is not None and self.taken(owner, order.name):
+            return self.refuse(owner, order, StreamError.DUPLICATED_NAME)
+        stream = self._add(owner, order)
         stream.running = self._space.spawn(self._run(stream))
         return stream
 
-    def refuse(self, call: Call, order: StreamOrder, error: StreamError) -> Stream:
+    def refuse(self, owner: Streamed, order: StreamOrder, error: StreamError) -> Stream:
         """Record a stream that fails at once."""
-        stream = self._add(call, order)
+        stream = self._add(owner, order)
         self._fail(stream, error)
         return stream
 
-    def taken(self, call: Call, name: str) -> bool:
-        """Whether a stream of the call that is not stopped has that name."""
-        return any(s.name == name and s.status is not StreamStatus.STOPPED for s in self._of_call.get(call.sid, ()))
+    def taken(self, owner: Streamed, name: str) -> bool:
+        """Whether a stream of its that is not stopped has that name."""
+        return any(s.name == name and s.status is not StreamStatus.STOPPED for s in self._of_owner.get(owner.sid, ()))
 
-    def find(self, call: Call, key: str) -> Stream | None:
+    def find(self, owner: Streamed, key: str) -> Stream | None:
         """Return the stream of that SID, else the latest of that name."""
-        streams = self._of_call.get(call.sid, [])
+        streams = self._of_owner.get(owner.sid, [])
         for stream in streams:
             if stream.sid == key:
                 return stream
@@ -156,22 +182,22 @@ class Streams:
             stream.running.cancel()
         self._tell(stream, "stream-stopped")
 
-    def stop_all(self, call: Call) -> None:
-        """Stop every stream of the call."""
-        for stream in self._of_call.get(call.sid, ()):
+    def stop_all(self, owner: Streamed) -> None:
+        """Stop every stream of the call or conference."""
+        for stream in self._of_owner.get(owner.sid, ()):
             self.stop(stream)
 
-    def pressed(self, call: Call, digits: str) -> None:
+    def pressed(self, owner: Streamed, digits: str) -> None:
         """The far end of the call has pressed keys."""
-        for stream in self._of_call.get(call.sid, ()):
+        for stream in self._of_owner.get(owner.sid, ()):
             if stream.status is StreamStatus.IN_PROGRESS and stream.connection is not None:
                 self._space.spawn(stream.connection.pressed(digits))
 
-    def _add(self, call: Call, order: StreamOrder) -> Stream:
+    def _add(self, owner: Streamed, order: StreamOrder) -> Stream:
         stream = Stream(
-            sid=str(uuid.uuid4()), call=call, order=order, lane=Lane(self._space), updated=self._space.now()
+            sid=str(uuid.uuid4()), owner=owner, order=order, lane=Lane(self._space), updated=self._space.now()
         )
-        self._of_call.setdefault(call.sid, []).append(stream)
+        self._of_owner.setdefault(owner.sid, []).append(stream)
         return stream
 
     def _enter(self, stream: Stream, status: StreamStatus) -> None:
@@ -179,11 +205,10 @@ class Streams:
         stream.updated = self._space.now()
 
     async def _run(self, stream: Stream) -> None:
-        leg = stream.call.leg
-        socket = await self._connect(stream) if leg is not None else None
-        if socket is None or leg is None:
+        socket = await self._connect(stream)
+        if socket is None:
             return
-        stream.connection = connection = MediaConnection(self._space, stream, leg, socket)
+        stream.connection = connection = MediaConnection(self._space, stream, socket)
         self._enter(stream, StreamStatus.IN_PROGRESS)
         try:
             await connection.open()
@@ -233,15 +258,9 @@ class Streams:
         self._tell(stream, "stream-error", error)
 
     def _note(self, stream: Stream, line: str, answer: str) -> None:
-        self._space.note(
-            "provider",
-            line,
-            answer,
-            CallSid=stream.call.sid,
-            StreamSid=stream.sid,
-            StreamName=stream.name,
-            Url=without_query(stream.order.url),
-        )
+        fields = {f"{stream.owner.resource_word}Sid": stream.owner.sid, "StreamSid": stream.sid}
+        url = without_query(stream.order.url)
+        self._space.note("provider", line, answer, **fields, StreamName=stream.name, Url=url)
 
     def _tell(self, stream: Stream, event: str, error: StreamError | None = None) -> None:
         webhook = stream.order.callback
@@ -249,13 +268,13 @@ class Streams:
             return
         fields = {
             "AccountSid": self._space.project,
-            "CallSid": stream.call.sid,
+            f"{stream.owner.resource_word}Sid": stream.owner.sid,
             "StreamSid": stream.sid,
             "StreamName": stream.name,
             "StreamEvent": event,
             "StreamTrack": stream.order.track.value,
             "Timestamp": iso8601(self._space.now()),
-            "Unique-ID": stream.call.sid,
+            "Unique-ID": stream.owner.sid,
         }
         if error is not None:
             fields["StreamError"] = error.value

@@ -32,5 +32,21 @@ class Switches:
     """`From` must be one of the project's numbers (21210); otherwise every well-formed number counts as verified."""
     calls_per_second: float | None = None
     """How fast queued calls are dialled; None dials each at once. SignalWire's default is 1."""
+    posts_per_window: int | None = None
+    """How many changes are admitted within ten seconds before 429; None admits all. SignalWire's limit is 13,800."""
+    retry_after: bool = False
+    """Such a 429 says when to come again. SignalWire documents neither that nor the opposite."""
+    scopes: frozenset[str] = frozenset({"Voice", "Numbers"})
+    """What the token may be used for."""
+    scope_status: int = 401
+    """What a token without the scope is answered: 401, or 403. Both are documented."""
+    machines: frozenset[str] = frozenset()
+    """The addresses at which a machine answers."""
+    resumed_recording: str = "in-progress"
+    """The status of a recording that goes on after a pause: `in-progress` or `resumed`."""
+    protected_media: bool = False
+    """The sound of recordings is for those alone who know the token. SignalWire's default is that it is public."""
+    release_cooldown: float = 0.0
+    """Network seconds after its purchase in which a phone number cannot be released (409)."""
     price_per_minute: float = 0.01
     """A `MaxPricePerMinute` below this is refused."""

@@ -113,26 +113,43 @@ class Courier:
             signature = sign(self._key, url, fields)
         if signing is not None:
             headers[SIGNATURE] = signature if signing == "right" else sign("PSK_wrong", url, {})
+        return await self._deliver(webhook.method, url, content, headers, pauses, MAX_BODY)
+
+    async def fetch(self, url: str, *, limit: int) -> httpx.Response:
+        """Fetch what is no document, such as a sound, of up to `limit` bytes. Raises `Undelivered`."""
+        plain, fragment = urldefrag(url)
+        return await self._deliver("GET", plain, None, {}, _pauses(fragment), limit)
+
+    async def _deliver(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        pauses: Mapping[str, float],
+        limit: int,
+    ) -> httpx.Response:
         timeout = httpx.Timeout(pauses["rt"], connect=pauses["ot"])
         try:
-            async with asyncio.timeout(pauses["tt"]):
-                return await self._read(webhook.method, url, content, headers, timeout)
+            async with (
+                asyncio.timeout(pauses["tt"]),
+                self._client.stream(method, url, content=content, headers=headers, timeout=timeout) as response,
+            ):
+                return await _read(response, limit)
         except TimeoutError as error:
             raise Undelivered("timed out") from error
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise Undelivered(type(error).__name__) from error
 
-    async def _read(
-        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], timeout: httpx.Timeout
-    ) -> httpx.Response:
-        async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise TooLarge(f"more than {MAX_BODY} bytes")
-        content_type = response.headers.get("content-type", "")
-        return httpx.Response(response.status_code, headers={"content-type": content_type}, content=bytes(body))
+
+async def _read(response: httpx.Response, limit: int) -> httpx.Response:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(f"more than {limit} bytes")
+    content_type = response.headers.get("content-type", "")
+    return httpx.Response(response.status_code, headers={"content-type": content_type}, content=bytes(body))
 
 
 def _pauses(fragment: str) -> dict[str, float]:

@@ -24,7 +24,9 @@ class UcwaEmulator(Emulator):
 
     Times are in seconds of the network's clock. `absolute_links` is the share of links that carry the host;
     `embedded=False` makes every event a bare link; `withheld` names links that are never offered; `pool_host` puts the
-    applications on another host name than discovery, with tokens of its own. `own_phone_answers_after` is when the user
+    applications on another host name than discovery, with tokens of its own; `grants` are the ways to a token that it
+    names, of which it knows `password` and the guests' of its one meeting; `token_refusal` is 401, or the 403 with a
+    challenge with which real servers refuse the token of another host. `own_phone_answers_after` is when the user
     picks up the own phone that phone audio rings first (None: never).
 
     Faults are ordered by the rel of the link that is used (`"POST startPhoneAudio"`, `"GET events"`) and for events by
@@ -71,7 +73,12 @@ class UcwaEmulator(Emulator):
         pool_host: str | None = None,
         withheld: Iterable[str] = (),
         ends_with_last_modality: bool = True,
+        grants: Iterable[str] = ("urn:microsoft.rtc:windows", "urn:microsoft.rtc:anonmeeting", "password"),
         token_lifetime: float = 28_800.0,
+        guest_token_lifetime: float = 3_600.0,
+        token_refusal: int = 401,
+        conference_uri: str = "sip:ada@sandbox.test;gruu;opaque=app:conf:focus:id:GH4T8KJ2",
+        conference_key: str = "GH4T8KJ2",
         ring_timeout: float = 60.0,
         own_phone_answers_after: float | None = 0.5,
         hang_up_takes: float = 0.2,
@@ -90,7 +97,12 @@ class UcwaEmulator(Emulator):
             pool_host=pool_host,
             withheld=frozenset(withheld),
             ends_with_last_modality=ends_with_last_modality,
+            grants=tuple(grants),
             token_lifetime=token_lifetime,
+            guest_token_lifetime=guest_token_lifetime,
+            token_refusal=token_refusal,
+            conference_uri=conference_uri,
+            conference_key=conference_key,
             ring_timeout=ring_timeout,
             own_phone_answers_after=own_phone_answers_after,
             hang_up_takes=hang_up_takes,
@@ -99,8 +111,9 @@ class UcwaEmulator(Emulator):
             resume_after=resume_after,
         )
         self._pool = Pool(self, self._settings, seed=seed, absolute_links=absolute_links)
-        self._discovery = Discovery(self._pool)
-        self._front = Front(self._pool, Tickets(self._pool))
+        tickets = Tickets(self._pool)
+        self._discovery = Discovery(self._pool, tickets)
+        self._front = Front(self._pool, tickets)
 
     @property
     def app(self) -> ASGIApp:
@@ -121,6 +134,22 @@ class UcwaEmulator(Emulator):
         """The applications that run, oldest first."""
         return self._pool.applications
 
+    def move_pool(self, host: str) -> None:
+        """Move the user to a pool on that host name: applications end, and the one before says that it cannot redirect.
+
+        Runs in the emulator's loop, soon.
+        """
+        self.post(lambda: self._move(host))
+
+    def _move(self, host: str) -> None:
+        for application in list(self._pool.applications):
+            application.close(UcwaError(410, "Gone", "CannotRedirect", "The user has been moved to another pool."))
+        self._pool.move(host)
+
+    def expire_links(self) -> None:
+        """Give the applications another address, soon: whoever remembers the one before is refused there."""
+        self.post(self._discovery.expire)
+
     def profile(self) -> dict[str, object]:
         settings = self._settings
         return {
@@ -129,6 +158,7 @@ class UcwaEmulator(Emulator):
             "username": settings.username,
             "password": settings.password,
             "phone_number": settings.phone_number,
+            **({"allowed_hosts": [self._pool.base()]} if self._pool.host is not None else {}),
         }
 
     async def stopped(self) -> None:

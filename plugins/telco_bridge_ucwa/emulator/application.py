@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from telco_bridge.sandbox.clock import Timer
 
 from .answers import Answer
+from .arrival import listen
 from .channel import Channel, Event, Priority
 from .communication import Communication
 from .directory import Handler, Place
@@ -49,6 +50,7 @@ class Application:
         self.channel = Channel(pool, self, idle=self._resumes)
         self.me = Me(self)
         self.communication = Communication(self)
+        listen(pool)
         self._watch: Timer = pool.after(pool.settings.inactive_after, self._expire)
 
     def place(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from telco_bridge.media import Modality
 
 from . import addresses, links, sdp
+from .answering import accept_with_answer, accept_with_phone_audio, decline, send_provisional_answer
 from .answers import Answer
 from .directory import Handler, Place
 from .errors import JSON, conflict
@@ -82,7 +83,12 @@ class AudioVideo(CallModality):
 
     @property
     def offered(self) -> tuple[str, ...]:
-        return links.audio_video(self.state, self.media, conversation_lives=self.conversation.lives)
+        return links.audio_video(
+            self.state,
+            self.media,
+            conversation_lives=self.conversation.lives,
+            invited=self.arrival is not None,
+        )
 
     def properties(self) -> JSON:
         return {"supportsReplaces": "Enabled" if self.state == "Connected" else "None"}
@@ -105,6 +111,31 @@ class AudioVideo(CallModality):
             cancel=self.places["stopAudioVideo"],
             extra={"sessionContext": session_context},
         )
+
+    def invited(self, media: frozenset[Modality]) -> Invitation:
+        """Return the invitation to a call that the client may answer by itself, or have answered on the phone."""
+        self._asked, self._offer, self._session_context = media, None, None
+        offer = sdp.Alternatives(media, chance=self.pool.chance)
+        return Invitation(
+            self.conversation,
+            self.conversation.wanted,
+            rel="audioVideoInvitation",
+            modality=self.place,
+            incoming=True,
+            answers={
+                "acceptWithAnswer": lambda ask: accept_with_answer(ask, self, offer),
+                "acceptWithPhoneAudio": lambda ask: accept_with_phone_audio(ask, self),
+                "sendProvisionalAnswer": lambda ask: send_provisional_answer(ask, self, offer),
+                "decline": lambda ask: decline(ask, self),
+                "reportMediaDiagnostics": lambda _: Answer(204),
+            },
+            extra={"bandwidthControlId": self.pool.guid(), "privateLine": False},
+            data={"mediaOffer": offer.uri},
+        )
+
+    def answer_with(self, session_context: str) -> None:
+        """The client has answered in a session of that name."""
+        self._session_context = session_context
 
     def invite_target(self, invitation: Invitation) -> None:
         self.dial(invitation, self._asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from telco_bridge.media import Modality
 
@@ -25,6 +25,7 @@ IMPORTANCES = ("Normal", "Urgent", "Emergency")
 _PLEASE = "please pass this in a PUT request"
 _AUDIO = frozenset({Modality.AUDIO})
 _VIDEO = frozenset({Modality.VIDEO})
+_MEDIA = {"Audio": Modality.AUDIO, "Video": Modality.VIDEO}
 
 
 class Communication:
@@ -58,6 +59,31 @@ class Communication:
         """The user's own phone, where the client named it."""
         number = self._settings.get("phoneNumber")
         return number if isinstance(number, str) else None
+
+    @property
+    def prefers_phone(self) -> bool:
+        """Whether calls from outside ring the user's own phone."""
+        return self._settings["audioPreference"] == "PhoneAudio"
+
+    @property
+    def has_phone(self) -> bool:
+        """Whether the client takes part in calls on the user's own phone."""
+        return "PhoneAudio" in self._supported
+
+    @property
+    def voip_modalities(self) -> frozenset[Modality]:
+        """The media that the client takes by itself."""
+        return frozenset(_MEDIA[word] for word in self._supported if word in _MEDIA)
+
+    @property
+    def _supported(self) -> list[str]:
+        return cast("list[str]", self._settings["supportedModalities"])
+
+    def receive(self, wanted: Wanted, offered: frozenset[Modality]) -> Conversation:
+        """Open a conversation that comes from outside."""
+        conversation = Conversation(self._application, wanted, incoming=offered)
+        self.conversations.append(conversation)
+        return conversation
 
     def body(self) -> JSON:
         """Return the resource."""

@@ -24,13 +24,19 @@ __all__ = ["Conversation"]
 
 
 class Conversation:
-    """The `conversation` resource. It is announced by the modality that begins it and ends with its last one."""
+    """The `conversation` resource. It is announced by the modality that begins it and ends with its last one.
 
-    def __init__(self, application: Application, wanted: Wanted) -> None:
+    `incoming` is what a caller offers, where the conversation comes from outside.
+    """
+
+    def __init__(
+        self, application: Application, wanted: Wanted, *, incoming: frozenset[Modality] | None = None
+    ) -> None:
         self.application = application
         self.pool = application.pool
         self.wanted = wanted
-        self.state = "Connecting"
+        self.state = "Connecting" if incoming is None else "Incoming"
+        self._offered = incoming or frozenset()
         self._announced = False
         self._ending = False
         self._places: list[Place] = []
@@ -58,6 +64,9 @@ class Conversation:
     def media(self) -> list[str]:
         """The active modalities; phone audio shows as Audio."""
         active = self.phone_audio.media | self.audio_video.media
+        if self.state == "Incoming":
+            # Real servers list what the caller offers.
+            active |= self._offered
         return [modality.value.capitalize() for modality in (Modality.AUDIO, Modality.VIDEO) if modality in active]
 
     def keep(
@@ -111,7 +120,7 @@ class Conversation:
 
     def joined(self) -> None:
         """A modality has connected."""
-        if self.state == "Connecting":
+        if self.state in ("Connecting", "Incoming"):
             self.state = "Connected"
 
     def changed(self, reason: JSON | None = None) -> None:

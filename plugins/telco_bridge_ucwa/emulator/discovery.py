@@ -5,9 +5,10 @@ from __future__ import annotations
 from .answers import Answer
 from .application import Application, Client
 from .directory import Place
-from .errors import JSON
+from .errors import JSON, UcwaError
 from .inputs import Ask
 from .pool import Pool
+from .tickets import Tickets
 
 __all__ = ["Discovery"]
 
@@ -17,8 +18,9 @@ _XFRAME = "<!DOCTYPE html><html><head><title>xframe</title></head><body></body><
 class Discovery:
     """Autodiscovery, and the factory of applications that it leads to."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, tickets: Tickets) -> None:
         self._pool = pool
+        self._tickets = tickets
         place = pool.directory.place
         entry = pool.entry
         self.root = place("root", path="/", absolute=True, base=entry, guarded=False, get=self._get_root)
@@ -26,7 +28,17 @@ class Discovery:
             "user", absolute=True, base=entry, query={"originalDomain": "sandbox.test"}, get=self._get_user
         )
         self.xframe = place("xframe", absolute=True, base=entry, guarded=False, get=self._get_xframe)
-        self.applications = place("applications", absolute=True, post=self._create)
+        self.applications = self._place_applications()
+        self.guests = place("anonApplications", absolute=True, post=self._create_for_guest)
+
+    def expire(self) -> None:
+        """Give the applications another address; the one before is forbidden from now on."""
+        # UCWA documents a plain 403 as a reason to look for the applications again.
+        self.applications.handlers = {"POST": _forbid}
+        self.applications = self._place_applications()
+
+    def _place_applications(self) -> Place:
+        return self._pool.directory.place("applications", absolute=True, post=self._create)
 
     @staticmethod
     def _leading_to(me: Place, *places: Place) -> JSON:
@@ -35,14 +47,27 @@ class Discovery:
     def _get_root(self, _: Ask) -> Answer:
         return Answer(200, self._leading_to(self.root, self.user, self.xframe))
 
-    def _get_user(self, _: Ask) -> Answer:
-        return Answer(200, self._leading_to(self.user, self.applications, self.xframe))
+    def _get_user(self, ask: Ask) -> Answer:
+        applications = self.guests if self._tickets.is_guest(ask) else self.applications
+        return Answer(200, self._leading_to(self.user, applications, self.xframe))
 
     @staticmethod
     def _get_xframe(_: Ask) -> Answer:
         return Answer(200, html=_XFRAME)
 
+    def _create_for_guest(self, ask: Ask) -> Answer:
+        if not self._tickets.is_guest(ask):
+            raise UcwaError(403, "Forbidden", None, "Only guests make applications here.")
+        culture = ask.text("culture", maximum=100, required=True)
+        user_agent = ask.text("userAgent", maximum=100, required=True)
+        ask.check()
+        application = Application(self._pool, Client(culture or "", user_agent or "", self._pool.guid(), None, None))
+        self._pool.applications.append(application)
+        return Answer(201, application.body())
+
     def _create(self, ask: Ask) -> Answer:
+        if self._tickets.is_guest(ask):
+            raise UcwaError(403, "Forbidden", "AnonymousNotAllowed", "Guests make no applications here.")
         culture = ask.text("culture", maximum=100, required=True)
         user_agent = ask.text("userAgent", maximum=100, required=True)
         endpoint_id = ask.text("endpointId", maximum=100, required=True)
@@ -56,3 +81,7 @@ class Discovery:
         application = Application(self._pool, client)
         self._pool.applications.append(application)
         return Answer(201, application.body())
+
+
+def _forbid(_: Ask) -> Answer:
+    raise UcwaError(403, "Forbidden", None, "The address is good no longer.")

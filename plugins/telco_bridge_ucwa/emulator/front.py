@@ -23,6 +23,8 @@ from .tickets import Tickets
 __all__ = ["Front"]
 
 _RECORDED = ("to", "phoneNumber", "operationId", "subject", "reason", "ack", "userAgent", "endpointId", "instanceId")
+_OF_THE_POOL = ("applications", "anonApplications")
+"""What moves with the pool, beside all that belongs to an application."""
 _PATIENCE = 1.0
 """Seconds of real time that an answer waits for its events to be fetched, when it is to come after them."""
 
@@ -115,6 +117,8 @@ class Front:
     async def _execute(self, ask: Ask, operation: str) -> Answer:
         place = ask.place
         faults = self._pool.faults
+        if self._pool.has_left(ask.host) and (place.owner is not None or place.rel in _OF_THE_POOL):
+            return of_error(UcwaError(410, "Gone", "CannotRedirect", "The user has been moved to another pool."))
         if place.guarded:
             if faults.take(Fault.EXPIRE_TOKEN, operation) is not None:
                 self._tickets.expire(ask)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import links
 from .answers import Answer
-from .directory import Place
+from .directory import Handler, Place
 from .errors import JSON
 from .inputs import Ask
 from .outcomes import Outcome
 
 if TYPE_CHECKING:
     from .conversation import Conversation
+    from .participant import Participant
 
 __all__ = ["Invitation", "Wanted"]
 
@@ -36,7 +38,8 @@ class Wanted:
 class Invitation:
     """A `phoneAudioInvitation` or an `audioVideoInvitation`. It can be fetched for as long as its application lives.
 
-    `cancel` is the address of the modality's own stop. `extra` are the properties that only its kind has.
+    `cancel` is the address of the modality's own stop. `answers` are what may be done about an incoming one. `extra`
+    are the properties that only its kind has, `data` the links that carry their content with them.
     """
 
     def __init__(
@@ -46,34 +49,44 @@ class Invitation:
         *,
         rel: str,
         modality: Place,
-        cancel: Place,
-        extra: JSON,
+        cancel: Place | None = None,
+        incoming: bool = False,
+        answers: Mapping[str, Handler] | None = None,
+        extra: JSON | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         self.conversation = conversation
         self.wanted = wanted
         self.state = "Connecting"
         self.pending = True
+        self.taken = False
+        """Whether a client has accepted an incoming one, which is still to be carried out."""
+        self._incoming = incoming
         self._modality = modality
-        self._extra = {name: value for name, value in extra.items() if value is not None}
+        self._extra = {name: value for name, value in (extra or {}).items() if value is not None}
+        self._data = {name: {"href": uri} for name, uri in (data or {}).items()}
         self._accepted = False
         application = conversation.application
         self.place = application.place(rel, get=lambda _: Answer(200, self.body()))
         self._to = application.place("to", get=self._get_to)
-        self._links = {"cancel": cancel}
+        self._links = {rel: conversation.keep(rel, post=handler) for rel, handler in (answers or {}).items()}
+        if cancel is not None:
+            self._links["cancel"] = cancel
 
     def body(self) -> JSON:
         """Return the resource."""
         conversation = self.conversation
-        shown = links.invitation(pending=self.pending)
-        offered = {rel: self._links[rel].link() for rel in conversation.pool.offers(shown) if rel in self._links}
+        offered = {
+            rel: self._links[rel].link() for rel in conversation.pool.offers(self._offers()) if rel in self._links
+        }
         body: JSON = {
             "rel": self.place.rel,
-            "direction": "Outgoing",
+            "direction": "Incoming" if self._incoming else "Outgoing",
             "importance": self.wanted.importance,
             "threadId": self.wanted.thread_id,
             "state": self.state,
             "subject": self.wanted.subject,
-            "to": self.wanted.to,
+            **({} if self._incoming else {"to": self.wanted.to}),
             **self._extra,
         }
         if self.wanted.operation_id is not None:
@@ -82,17 +95,43 @@ class Invitation:
             "self": self.place.link(),
             "conversation": conversation.place.link(),
             self._modality.rel: self._modality.link(),
-            "from": conversation.local.place.link(title=conversation.local.name),
+            "from": self._caller.place.link(title=self._caller.name),
             "to": self._to.link(),
+            **self._data,
             **offered,
         }
+        embedded: JSON = {}
+        if self._incoming:
+            embedded["from"] = self._caller.body()
         if self._accepted:
-            body["_embedded"] = {"acceptedByParticipant": [conversation.remote.body()]}
+            embedded["acceptedByParticipant"] = [
+                conversation.local.body() if self._incoming else conversation.remote.body()
+            ]
+        if embedded:
+            body["_embedded"] = embedded
         return body
+
+    @property
+    def _caller(self) -> Participant:
+        conversation = self.conversation
+        return conversation.remote if self._incoming else conversation.local
+
+    def _offers(self) -> tuple[str, ...]:
+        if not self._incoming:
+            return links.invitation(pending=self.pending)
+        return links.incoming_invitation(
+            self.place.rel,
+            pending=self.pending and not self.taken,
+            on_the_phone=self.conversation.application.communication.has_phone,
+        )
 
     def started(self) -> None:
         """Tell that the operation has begun."""
         self._tell("started")
+
+    def updated(self) -> None:
+        """Tell that what it offers has changed."""
+        self._tell("updated")
 
     def alerting(self) -> None:
         """Tell that the other party is being alerted."""
@@ -119,5 +158,6 @@ class Invitation:
         application.emit(hub, self.place, type, body=self.body(), status=status, reason=reason)
 
     def _get_to(self, ask: Ask) -> Answer:
-        contact: JSON = {"rel": "contact", "uri": self.wanted.to, "name": self.conversation.remote.name}
+        called = self.conversation.local if self._incoming else self.conversation.remote
+        contact: JSON = {"rel": "contact", "uri": called.uri, "name": called.name}
         return Answer(200, {**contact, "_links": {"self": ask.place.link()}})

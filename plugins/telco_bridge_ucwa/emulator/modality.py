@@ -18,6 +18,7 @@ from .invitation import Invitation
 from .outcomes import CANCELLED, REMOTE_HANG_UP, TIMEOUT, Outcome, of_clearing
 
 if TYPE_CHECKING:
+    from .arrival import Arrival
     from .conversation import Conversation
 
 __all__ = ["CallModality"]
@@ -39,6 +40,8 @@ class CallModality(ABC):
         self.media: frozenset[Modality] = frozenset()
         self.leg: Leg | None = None
         self.invitation: Invitation | None = None
+        self.arrival: Arrival | None = None
+        """The call from outside that rings here, until it is decided."""
         self._outcome: Outcome | None = None
         self._timers: list[Timer] = []
         self.places: dict[str, Place] = {}
@@ -104,6 +107,29 @@ class CallModality(ABC):
         self.later(self.pool.settings.ring_timeout, lambda: self._give_up(TIMEOUT))
         self.invite_target(invitation)
 
+    def ring(self, invitation: Invitation, arrival: Arrival) -> None:
+        """Somebody calls: tell so, and leave it to the client."""
+        self.expect(invitation)
+        self.arrival = arrival
+        self._outcome = None
+        invitation.started()
+        self.conversation.announce()
+        self.conversation.remote.join()
+
+    def take(self, leg: Leg, invitation: Invitation, media: frozenset[Modality]) -> None:
+        """The call from outside is answered here, with these media."""
+        self.arrival = None
+        self.invitation = invitation
+        self.state = "Connecting"
+        self.leg = leg
+        leg.watcher = self._watch
+        leg.answer(media)
+
+    def lost(self, outcome: Outcome) -> None:
+        """The call from outside is not answered here any more."""
+        self.arrival = None
+        self._attempt_failed(outcome)
+
     @abstractmethod
     def invite_target(self, invitation: Invitation) -> None:
         """Take the steps that lead to the call."""
@@ -129,7 +155,7 @@ class CallModality(ABC):
             return
         self._outcome = outcome
         if self.leg is not None:
-            self.leg.hang_up(by=Side.CALLER)
+            self.leg.hang_up(by=self.leg.ours)
         else:
             self._attempt_failed(outcome)
 
@@ -167,14 +193,14 @@ class CallModality(ABC):
                 pass
 
     def _cleared(self, clearing: Clearing) -> None:
-        self.leg = None
+        ours, self.leg = self.leg.ours if self.leg is not None else Side.CALLER, None
         if self.state == "Connecting":
             self._attempt_failed(self._outcome or of_clearing(clearing, pstn=self.pstn))
             return
         if self.invitation is not None:
             invitation, self.invitation = self.invitation, None
             invitation.failed(CANCELLED)
-        by_us = self.state == "Disconnecting" or clearing.by is Side.CALLER
+        by_us = self.state == "Disconnecting" or clearing.by is ours
         self._over(None if by_us else REMOTE_HANG_UP)
 
     def _attempt_failed(self, outcome: Outcome) -> None:
@@ -214,6 +240,8 @@ class CallModality(ABC):
     def end(self) -> None:
         """End the call, or the attempt at one, from this side."""
         match self.state:
+            case "Connecting" if self.arrival is not None:
+                self.arrival.left(self)
             case "Connecting":
                 self._give_up(CANCELLED)
             case "Connected":
@@ -225,14 +253,18 @@ class CallModality(ABC):
     def hang_up(self) -> None:
         """Let go of the call that is up."""
         if self.leg is not None:
-            self.leg.hang_up(by=Side.CALLER)
+            self.leg.hang_up(by=self.leg.ours)
 
     def abandon(self) -> None:
         """Let go of everything, and tell nobody."""
         self._settle()
         leg, self.leg = self.leg, None
+        arrival, self.arrival = self.arrival, None
         self.invitation = None
         self.state = "Disconnected"
         self.media = frozenset()
+        if arrival is not None:
+            # Others may still answer it; this client is asked no more.
+            arrival.forget(self)
         if leg is not None:
-            leg.hang_up(by=Side.CALLER)
+            leg.hang_up(by=leg.ours)

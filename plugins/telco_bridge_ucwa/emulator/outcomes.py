@@ -8,7 +8,20 @@ from telco_bridge.sandbox.exchange import Clearing, Side
 
 from .errors import JSON
 
-__all__ = ["CANCELLED", "NOT_ACCEPTABLE", "REMOTE_HANG_UP", "TIMEOUT", "Outcome", "of_clearing"]
+__all__ = [
+    "CALLER_GAVE_UP",
+    "CANCELLED",
+    "DECLINED_ELSEWHERE",
+    "DECLINED_HERE",
+    "ELSEWHERE",
+    "FORWARDED",
+    "MISSED",
+    "NOT_ACCEPTABLE",
+    "REMOTE_HANG_UP",
+    "TIMEOUT",
+    "Outcome",
+    "of_clearing",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,14 @@ class Outcome:
 CANCELLED = Outcome("Cancelled", "LocalFailure", "Canceled", "The invitation was cancelled.")
 TIMEOUT = Outcome("Failed", "Timeout", None, "Nobody answered in time.")
 NOT_ACCEPTABLE = Outcome("Failed", "RemoteFailure", "NotAcceptable", "The other party takes none of the offered media.")
+
+# How an invitation from outside ends that is not taken here. UCWA documents the subcodes, not the codes beside them.
+CALLER_GAVE_UP = Outcome("Cancelled", "RemoteFailure", "Canceled", "The caller gave up.")
+MISSED = Outcome("Failed", "Timeout", "Missed", "The call was missed.")
+ELSEWHERE = Outcome("Failed", "Informational", "ConnectedElsewhere", "The call was answered on another endpoint.")
+FORWARDED = Outcome("Forwarded", "Informational", "Forwarded", "The call was forwarded.")
+DECLINED_HERE = Outcome("Declined", "LocalFailure", "Declined", "The call was declined.")
+DECLINED_ELSEWHERE = Outcome("Declined", "Informational", "Declined", "The call was declined on another endpoint.")
 
 REMOTE_HANG_UP: JSON = {"code": "Informational", "subcode": "CallTerminated", "message": "The other party hung up."}
 """Why an established call ended that this side did not end: an informational reason, since nothing failed."""

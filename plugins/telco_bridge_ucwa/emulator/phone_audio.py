@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from telco_bridge.media import Modality
 
 from . import addresses, links
+from .answering import decline
 from .answers import Answer
 from .inputs import Ask
 from .invitation import Invitation, Wanted
@@ -38,7 +40,12 @@ class PhoneAudio(CallModality):
 
     @property
     def offered(self) -> tuple[str, ...]:
-        return links.phone_audio(self.state, held=self._held, conversation_lives=self.conversation.lives)
+        return links.phone_audio(
+            self.state,
+            held=self._held,
+            conversation_lives=self.conversation.lives,
+            invited=self.arrival is not None,
+        )
 
     def invite(self, wanted: Wanted, own_number: str) -> Invitation:
         """Return the invitation to a call from the user's own phone."""
@@ -57,6 +64,24 @@ class PhoneAudio(CallModality):
         picked_up = self.pool.settings.own_phone_answers_after
         if picked_up is not None:
             self.later(picked_up, lambda: self.dial(invitation, _AUDIO))
+
+    def invited(self) -> Invitation:
+        """Return the invitation to a call that rings the user's own phone, because the user wants it so."""
+        return Invitation(
+            self.conversation,
+            self.conversation.wanted,
+            rel="phoneAudioInvitation",
+            modality=self.place,
+            incoming=True,
+            answers={"decline": lambda ask: decline(ask, self)},
+        )
+
+    def ring_own_phone(self, picked_up: Callable[[], None]) -> None:
+        """Let the user's own phone ring, for as long as the call is not decided."""
+        self._held = False
+        after = self.pool.settings.own_phone_answers_after
+        if after is not None:
+            self.later(after, picked_up)
 
     def connected(self, media: frozenset[Modality], invitation: Invitation) -> None:
         self.state = "Connected"

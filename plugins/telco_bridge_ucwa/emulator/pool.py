@@ -34,6 +34,8 @@ class Pool:
         self.applications: list[Application] = []
         """The applications that run, oldest first."""
         self.stops: list[Stop] = []
+        self.host = settings.pool_host
+        self._left: set[str] = set()
 
     def entry(self) -> str:
         """Return scheme, host and port of discovery."""
@@ -42,10 +44,20 @@ class Pool:
     def base(self) -> str:
         """Return scheme, host and port of the pool."""
         url = self._emulator.url
-        if self.settings.pool_host is None:
+        if self.host is None:
             return url
         scheme, _, host = url.partition("://")
-        return f"{scheme}://{self.settings.pool_host}:{host.rpartition(':')[2]}"
+        return f"{scheme}://{self.host}:{host.rpartition(':')[2]}"
+
+    def move(self, host: str) -> None:
+        """Be on another host name from now on."""
+        self._left.add(self.base().partition("://")[2])
+        self.host = host
+        self._left.discard(self.base().partition("://")[2])
+
+    def has_left(self, host: str) -> bool:
+        """Whether the pool was on that host and port once, and is not now."""
+        return host in self._left
 
     def now(self) -> float:
         """The network's time."""

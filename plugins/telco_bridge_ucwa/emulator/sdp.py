@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+import random
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote_plus, unquote_to_bytes
 
 from telco_bridge.media import Modality
 
-__all__ = ["answer_to", "data_uri", "from_data_uri", "offered_media"]
+__all__ = ["Alternatives", "answer_to", "data_uri", "from_data_uri", "offered_media"]
 
 _KINDS = {"audio": Modality.AUDIO, "video": Modality.VIDEO}
 _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -79,6 +80,42 @@ def answer_to(offer: str, accepted: frozenset[Modality], *, session: int, port: 
         direction = next((line for line in section.attributes if line in _MIRRORED), "sendrecv")
         lines.append(f"a={_MIRRORED[direction]}")
     return "\r\n".join(lines) + "\r\n"
+
+
+def _offer(media: frozenset[Modality], *, session: int, port: int) -> str:
+    """Return an offer as a caller's Skype for Business client would make it, without candidates: nothing flows."""
+    lines = ["v=0", f"o=- {session} 0 IN IP4 127.0.0.1", "s=session", "c=IN IP4 127.0.0.1", "t=0 0"]
+    kinds = {
+        Modality.AUDIO: ("audio", "0 101", ("rtpmap:0 PCMU/8000", "rtpmap:101 telephone-event/8000")),
+        Modality.VIDEO: ("video", "122", ("rtpmap:122 X-H264UC/90000",)),
+    }
+    for index, (kind, formats, attributes) in enumerate(kinds[modality] for modality in sorted(media)):
+        key = base64.b64encode(bytes((session + byte) % 256 for byte in range(30))).decode()
+        lines.append(f"m={kind} {port + 2 * index} RTP/SAVP {formats}")
+        lines += [f"a={line}" for line in (f"crypto:2 AES_CM_128_HMAC_SHA1_80 inline:{key}", *attributes, "sendrecv")]
+    return "\r\n".join(lines) + "\r\n"
+
+
+class Alternatives:
+    """A caller's offer as real servers send it: the same in a legacy form first, then in the one to be answered."""
+
+    def __init__(self, media: frozenset[Modality], *, chance: random.Random) -> None:
+        self.media = media
+        boundary = f"b{chance.randrange(10**9)}"
+        self.content_ids = tuple(f"<{chance.getrandbits(64):016x}@sandbox.test>" for _ in range(2))
+        text = ""
+        session = chance.randrange(1, 10**9)
+        for content_id, handling in zip(self.content_ids, ("ms-proxy-2007fallback", ""), strict=True):
+            disposition = "session; handling=optional" + (f"; {handling}" if handling else "")
+            headers = (
+                "Content-Type: application/sdp",
+                f"Content-ID: {content_id}",
+                f"Content-Disposition: {disposition}",
+            )
+            body = _offer(media, session=session, port=40_000 if handling else 50_000)
+            text += f"--{boundary}\r\n" + "\r\n".join(headers) + f"\r\n\r\n{body}\r\n"
+        head = f"multipart/alternative;charset=utf-8;boundary={boundary}"
+        self.uri = f"data:{head},{quote_plus(text)}--{boundary}--"
 
 
 def data_uri(text: str) -> str:

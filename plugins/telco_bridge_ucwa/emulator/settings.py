@@ -24,7 +24,15 @@ class Settings:
     withheld: frozenset[str]
     """Links that this server never offers."""
     ends_with_last_modality: bool
+    grants: tuple[str, ...]
+    """The ways to a token that challenges name."""
     token_lifetime: float
+    guest_token_lifetime: float
+    token_refusal: int
+    """The status with which a token that is not good, or is another host's, is refused: 401 or 403."""
+    conference_uri: str
+    """The meeting that guests may join."""
+    conference_key: str
     ring_timeout: float
     own_phone_answers_after: float | None
     hang_up_takes: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from .answers import Answer
@@ -12,8 +13,21 @@ from .pool import Pool
 
 __all__ = ["Tickets"]
 
-_GRANTS = "urn:microsoft.rtc:windows,urn:microsoft.rtc:anonmeeting,password"
 _PAGE = "<html><head><title>401 - Unauthorized</title></head><body><h1>401 - Unauthorized</h1></body></html>"
+
+
+_GUEST = "urn:microsoft.rtc:anonmeeting"
+_PASSIVE = "urn:microsoft.rtc:passive"
+_WINDOWS = "urn:microsoft.rtc:windows"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """What a token stands for: where it is good, until when, and for which guest, if not for the user."""
+
+    host: str
+    expires: float
+    guest: str | None
 
 
 class Tickets:
@@ -21,15 +35,19 @@ class Tickets:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._tokens: dict[str, tuple[str, float]] = {}
+        self._tokens: dict[str, _Ticket] = {}
         self._issuer = pool.guid()
         self.place = pool.directory.place("oauthtoken", absolute=True, guarded=False, post=self._issue)
 
     def good(self, ask: Ask) -> bool:
         """Whether the request carries a token that is good for this host now."""
-        token = self._presented(ask)
-        host, expires = self._tokens.get(token, ("", 0.0))
-        return bool(token) and host == ask.host and self._pool.now() < expires
+        ticket = self._tokens.get(self._presented(ask))
+        return ticket is not None and ticket.host == ask.host and self._pool.now() < ticket.expires
+
+    def is_guest(self, ask: Ask) -> bool:
+        """Whether the request carries the token of somebody who may only join a meeting."""
+        ticket = self._tokens.get(self._presented(ask))
+        return ticket is not None and ticket.guest is not None
 
     def expire(self, ask: Ask) -> None:
         """The token of this request is good no longer."""
@@ -42,15 +60,22 @@ class Tickets:
 
     def challenge(self, ask: Ask) -> Answer:
         """Return the refusal that names the two ways to a token, in two headers."""
+        grants = ",".join(self._pool.settings.grants)
+        invalid = [
+            ("Warning", '120 pool.sandbox.test "InvalidToken"'),
+            ("X-Ms-diagnostics", '28055;source="pool.sandbox.test";reason="The OAuth token is invalid."'),
+        ]
+        status = self._pool.settings.token_refusal if self._presented(ask) else 401
         return Answer(
-            401,
-            html=_PAGE,
+            status,
+            html=_PAGE if status == 401 else None,
             headers=[
+                *(invalid if status == 403 else ()),
                 (
                     "WWW-Authenticate",
                     f'Bearer trusted_issuers="{self._issuer}@sandbox.test", client_id="{self._issuer}"',
                 ),
-                ("WWW-Authenticate", f'MsRtcOAuth href="http://{ask.host}{self.place.path}",grant_type="{_GRANTS}"'),
+                ("WWW-Authenticate", f'MsRtcOAuth href="http://{ask.host}{self.place.path}",grant_type="{grants}"'),
             ],
         )
 
@@ -62,15 +87,31 @@ class Tickets:
         grant = form.get("grant_type")
         if not grant:
             return self._refuse("invalid_request")
-        if grant != "password":
+        settings = self._pool.settings
+        if grant not in settings.grants:
             return self._refuse("unsupported_grant_type")
-        if "username" not in form or "password" not in form:
+        if form.get("scope", "all") != "all":
+            return self._refuse("invalid_scope")
+        if grant == _WINDOWS:
+            # The web server's own sign-in, which nobody passes here: there is no domain controller.
+            return Answer(401, html=_PAGE, headers=[("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")])
+        if grant == _PASSIVE:
+            passive = f"http://{ask.host}{self.place.path.rpartition('/')[0]}/PassiveAuth.aspx"
+            return self._refuse("invalid_grant", ms_rtc_passiveauthuri=passive)
+        guest: str | None = None
+        wanted = ("ms_rtc_conferenceuri", "password") if grant == _GUEST else ("username", "password")
+        if not all(form.get(name) for name in wanted):
             return self._refuse("invalid_request")
-        if not self._knows(form):
+        if grant == _GUEST:
+            if not self._may_join(form):
+                return self._refuse("invalid_grant")
+            renewed = self._tokens.get(form.get("ms_rtc_renew", ""))
+            guest = (renewed.guest if renewed is not None else None) or self._pool.guid()
+        elif not self._knows(form):
             return self._refuse("invalid_grant")
         token = f"cwt={self._pool.directory.word(48)}"
-        lifetime = self._pool.settings.token_lifetime
-        self._tokens[token] = (ask.host, self._pool.now() + lifetime)
+        lifetime = settings.token_lifetime if guest is None else settings.guest_token_lifetime
+        self._tokens[token] = _Ticket(ask.host, self._pool.now() + lifetime, guest)
         return Answer(
             200,
             {
@@ -88,11 +129,16 @@ class Tickets:
         same = hmac.compare_digest(form["password"].encode(), settings.password.encode())
         return name == settings.username.lower() and same
 
+    def _may_join(self, form: Mapping[str, str]) -> bool:
+        settings = self._pool.settings
+        same = hmac.compare_digest(form["password"].encode(), settings.conference_key.encode())
+        return form["ms_rtc_conferenceuri"] == settings.conference_uri and same
+
     @staticmethod
-    def _refuse(error: str) -> Answer:
+    def _refuse(error: str, **more: str) -> Answer:
         return Answer(
             400,
-            {"error": error},
+            {"error": error, **more},
             headers=[("X-Ms-diagnostics", f'28029;source="sandbox.test";reason="The request for a token: {error}."')],
             note=error,
         )

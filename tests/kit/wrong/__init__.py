@@ -1,6 +1,6 @@
 """Providers that are wrong: a few lines each, on top of one that is right."""
 
-from . import abilities, audio, calls, inbound, reasons, secrecy, streams, trouble, truth
+from . import abilities, audio, calls, inbound, reasons, secrecy, services, streams, trouble, truth
 from .clumsy import CLUMSY, Clumsy
 from .table import TABLE as WRONG
 from .table import Wrong
@@ -16,6 +16,7 @@ __all__ = [
     "inbound",
     "reasons",
     "secrecy",
+    "services",
     "streams",
     "trouble",
     "truth",

@@ -1,4 +1,4 @@
-"""Commands as requests of the Compatibility API: pure, and refused here where SignalWire would have to refuse them."""
+"""Commands as requests of the Compatibility API: pure, and refused here where the carrier would have to refuse them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
 
 from telco_bridge.provider import (
     CallState,
+    Channels,
     Command,
     ConfigError,
     Dial,
@@ -18,31 +18,41 @@ from telco_bridge.provider import (
     MediaDirection,
     MediaEndpoint,
     Modality,
+    PauseRecording,
     Refused,
+    ResumeRecording,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
     StreamTarget,
     Unsupported,
 )
 
-from .config import PROVIDER, SignalWireConfig, is_dialable, stream_url_problem
-from .media import codec
+from .config import LamlConfig, is_dialable, stream_url_problem
+from .documents import Verb, connect_stream
 from .wire import Pairs
 
 __all__ = [
     "EVENTS",
     "PublicUrl",
     "Request",
-    "connect",
+    "connection",
+    "delete_recording",
     "dial",
     "end_words",
+    "fetch",
     "hang_up",
-    "keep_open",
     "list_calls",
     "read",
+    "read_recording",
+    "recording_action",
+    "recording_file",
     "segment",
     "start",
+    "start_recording",
     "stop",
+    "tell",
 ]
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
@@ -56,8 +66,17 @@ _DOCUMENTS = ("Url", "ApplicationSid", "Laml", "Twiml")
 _OURS_OF_DIAL = frozenset({"To", "From", "Timeout", "StatusCallback", "StatusCallbackEvent"})
 _OURS_OF_START = frozenset({"Url", "Name", "StatusCallback"})
 _OURS_OF_UPDATE = frozenset({"Status"})
+_OURS_OF_RECORDING = frozenset(
+    {"RecordingChannels", "RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent"}
+)
+_CHANNELS = {Channels.MIXED: "mono", Channels.SEPARATE: "dual"}
+_RECORDING_STATUS: dict[type[Command], str] = {
+    PauseRecording: "paused",
+    ResumeRecording: "in-progress",
+    StopRecording: "stopped",
+}
 _NO_PUBLIC_URL = (
-    "SignalWire cannot bring audio here: it must reach the bridge from outside. Set web.public_url, and web.listen or "
+    "the carrier cannot bring audio here: it must reach the bridge from outside. Set web.public_url, and web.listen or "
     "mount bridge.asgi"
 )
 _BEFORE_THE_ANSWER = (CallState.QUEUED, CallState.DIALING, CallState.RINGING)
@@ -77,6 +96,8 @@ class Request:
     path: tuple[str, ...]
     query: Pairs = ()
     form: Pairs = field(default=(), repr=False)
+    suffix: str = ""
+    """What chooses the representation, such as `.json`."""
 
     @property
     def encoded_path(self) -> str:
@@ -89,21 +110,21 @@ def segment(identity: str) -> str:
     return quote(identity, safe="").replace(".", "%2E")
 
 
-def dial(command: Dial, config: SignalWireConfig, url: PublicUrl) -> Request:
+def dial(command: Dial, config: LamlConfig, url: PublicUrl) -> Request:
     """Return the request that places the call.
 
-    Raises `Unsupported` for media of the application's own, `Refused` for addresses and times that SignalWire does not
+    Raises `Unsupported` for media of the application's own, `Refused` for addresses and times that the carrier does not
     take, `ConfigError` where a setting that it needs is missing.
     """
     if command.offer is not None or command.modalities != frozenset({Modality.AUDIO}):
-        raise Unsupported("SignalWire dials with audio of its own only: leave out `offer` and `modalities`")
+        raise Unsupported("the carrier dials with audio of its own only: leave out `offer` and `modalities`")
     if not is_dialable(command.to):
-        raise _refused(f"cannot dial {command.to!r}: SignalWire takes +15551234567 (E.164) or sip:user@host")
+        raise _refused(f"cannot dial {command.to!r}: the carrier takes +15551234567 (E.164) or sip:user@host")
     caller = command.caller_id or config.caller_id
     if caller is None:
-        raise ConfigError("SignalWire needs a number to call from: set `caller_id`, or give it with the dial")
+        raise ConfigError("the carrier needs a number to call from: set `caller_id`, or give it with the dial")
     if not is_dialable(caller):
-        raise _refused(f"cannot call from {caller!r}: SignalWire takes +15551234567 (E.164) or sip:user@host")
+        raise _refused(f"cannot call from {caller!r}: the carrier takes +15551234567 (E.164) or sip:user@host")
     extras = _extras(command, ours=_OURS_OF_DIAL)
     form = [("To", command.to), ("From", caller)]
     if not any(name in _DOCUMENTS for name, _ in extras):
@@ -130,17 +151,17 @@ def hang_up(command: HangUp, *, status: str) -> Request:
     return Request(method="POST", path=("Calls", _ref(command)), form=(("Status", status), *extras))
 
 
-def start(command: StartMedia, config: SignalWireConfig, url: PublicUrl) -> Request:
+def start(command: StartMedia, config: LamlConfig, url: PublicUrl) -> Request:
     """Return the request that copies the call's audio to a WebSocket.
 
     Raises `Unsupported` for other media, for audio towards the call, and where nobody said where to send it;
-    `ConfigError` where it cannot come to the bridge; `Refused` for an address that SignalWire does not take.
+    `ConfigError` where it cannot come to the bridge; `Refused` for an address that the carrier does not take.
     """
     if command.modality is not Modality.AUDIO or command.offer is not None:
-        raise Unsupported("SignalWire starts audio only, and without an SDP offer")
+        raise Unsupported("the carrier starts audio only, and without an SDP offer")
     if command.direction not in (None, MediaDirection.UNKNOWN, MediaDirection.RECEIVE):
         raise Unsupported(
-            f"a stream started in a SignalWire call is a copy of its audio, so it cannot {command.direction}; "
+            f"a stream started in a LaML call is a copy of its audio, so it cannot {command.direction}; "
             "leave out `direction`, or use call.audio(direction='both')"
         )
     to, bearer = _far_end(command, config)
@@ -149,8 +170,8 @@ def start(command: StartMedia, config: SignalWireConfig, url: PublicUrl) -> Requ
         raise _refused(f"cannot copy audio there: the address {problem}")
     extras = _extras(command, ours=_OURS_OF_START)
     form = [("Url", to), ("Name", command.stream_name or command.id)]
-    if bearer is not None:
-        form.append(("AuthorizationBearerToken", bearer))
+    if bearer is not None and config.dialect.bearer_parameter is not None:
+        form.append((config.dialect.bearer_parameter, bearer))
     if not any(name == "Track" for name, _ in extras):
         # Its default differs between the REST API and cXML, so it is always said.
         form.append(("Track", "both_tracks"))
@@ -158,45 +179,91 @@ def start(command: StartMedia, config: SignalWireConfig, url: PublicUrl) -> Requ
     return Request(method="POST", path=("Calls", _ref(command), "Streams"), form=(*form, *extras))
 
 
-def connect(command: StartMedia, endpoint: MediaEndpoint, url: PublicUrl) -> tuple[Request, str]:
-    """Return the request that lets the call fetch a document, and that document: it connects the call both ways.
+def connection(command: StartMedia, endpoint: MediaEndpoint, config: LamlConfig, url: PublicUrl) -> Verb:
+    """Return the verb that connects the call with the endpoint, both ways.
 
-    The document goes on with the one that keeps the call open. Raises `ConfigError` where SignalWire cannot reach the
-    bridge, `Refused` for native parameters, which the request has no place for.
+    Raises `ConfigError` where the carrier cannot reach the bridge, `Refused` for native parameters, which a document
+    has no place for.
     """
-    document = url("voice", call=command.call, command=command.id)
     callback = url("stream", call=command.call, command=command.id)
-    if endpoint.url is None or document is None or callback is None:
+    if endpoint.url is None or callback is None:
         raise ConfigError(_NO_PUBLIC_URL)
     problem = stream_url_problem(endpoint.url)
     if problem is not None:
         raise _refused(f"cannot connect audio there: the address {problem}; set web.public_url to an https address")
     if command.native:
         raise _refused("audio in both directions takes no native parameters: it is made by a document, not a request")
-    attributes = {
-        "url": endpoint.url,
-        "name": command.stream_name or command.id,
-        "codec": codec(endpoint.format),
-        "realtime": "true",
-        "authBearerToken": endpoint.bearer.get_secret_value(),
-        "statusCallback": callback,
-    }
-    said = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
-    return _fetch(command, document), f"<Connect><Stream {said}/></Connect>"
+    return connect_stream(
+        url=endpoint.url,
+        name=command.stream_name or command.id,
+        **config.dialect.two_way(endpoint),
+        statusCallback=callback,
+    )
 
 
-def keep_open(command: StopMedia, url: PublicUrl) -> Request:
-    """Return the request that ends the document which connects the call both ways, and keeps the call open."""
-    document = url("voice", call=command.call)
+def fetch(asked: Command, url: PublicUrl, **tokens: str) -> Request:
+    """Return the request that lets the call go on with another document of the bridge's, at once.
+
+    Raises `ConfigError` where the carrier cannot reach the bridge.
+    """
+    document = url("voice", call=asked.call, **tokens)
     if document is None:
-        raise ConfigError(_NO_PUBLIC_URL)
-    return _fetch(command, document)
+        raise ConfigError(
+            f"{asked.name}: the carrier must fetch a document from the bridge for it: set web.public_url, and "
+            "web.listen or mount bridge.asgi"
+        )
+    return Request(method="POST", path=("Calls", _ref(asked)), form=(("Url", document), ("Method", "POST")))
+
+
+def tell(sid: str, callback: str) -> Request:
+    """Return the request that lets a call tell that address of its end."""
+    return Request(method="POST", path=("Calls", sid), form=(("StatusCallback", callback),))
+
+
+def start_recording(command: StartRecording, url: PublicUrl) -> Request:
+    """Return the request that records the call. What has other defaults elsewhere in the API is always said."""
+    extras = _extras(command, ours=_OURS_OF_RECORDING)
+    form = [("RecordingChannels", _CHANNELS[command.channels])]
+    if not any(name == "RecordingTrack" for name, _ in extras):
+        form.append(("RecordingTrack", "both"))
+    if not any(name == "Trim" for name, _ in extras):
+        form.append(("Trim", "do-not-trim"))
+    callback = url("recording", call=command.call, command=command.id)
+    if callback is not None:
+        form += [
+            ("RecordingStatusCallback", callback),
+            ("RecordingStatusCallbackEvent", "in-progress completed absent"),
+        ]
+    return Request(method="POST", path=("Calls", _ref(command), "Recordings"), form=(*form, *extras))
+
+
+def recording_action(command: PauseRecording | ResumeRecording | StopRecording) -> Request:
+    """Return the request that pauses, resumes or stops a recording."""
+    extras = _extras(command, ours=_OURS_OF_UPDATE)
+    status = _RECORDING_STATUS[type(command)]
+    path = ("Calls", _ref(command), "Recordings", command.slot)
+    return Request(method="POST", path=path, form=(("Status", status), *extras))
+
+
+def read_recording(sid: str) -> Request:
+    """Return the request for what is known of a recording: without the suffix, the carrier sends the sound itself."""
+    return Request(method="GET", path=("Recordings", sid), suffix=".json")
+
+
+def recording_file(sid: str) -> Request:
+    """Return the request for the sound of a recording."""
+    return Request(method="GET", path=("Recordings", sid), suffix=".wav")
+
+
+def delete_recording(sid: str) -> Request:
+    """Return the request that deletes a recording."""
+    return Request(method="DELETE", path=("Recordings", sid))
 
 
 def stop(command: StopMedia, stream: StreamTarget) -> Request:
     """Return the request that stops this one stream of the command's. Raises `Unsupported` for other media."""
     if stream.modality not in (Modality.AUDIO, Modality.UNKNOWN):
-        raise Unsupported(f"a SignalWire call has no {stream.modality} to stop")
+        raise Unsupported(f"a LaML call has no {stream.modality} to stop")
     extras = _extras(command, ours=_OURS_OF_UPDATE)
     path = ("Calls", _ref(command), "Streams", stream.id.slot)
     return Request(method="POST", path=path, form=(("Status", "stopped"), *extras))
@@ -213,7 +280,7 @@ def list_calls(*, status: str | None = None, page_size: int = MAX_PAGE_SIZE) -> 
     return Request(method="GET", path=("Calls",), query=(*wanted, ("PageSize", str(page_size))))
 
 
-def _far_end(command: StartMedia, config: SignalWireConfig) -> tuple[str, str | None]:
+def _far_end(command: StartMedia, config: LamlConfig) -> tuple[str, str | None]:
     """Where the audio goes, and the token that is shown there."""
     endpoint = command.endpoint
     if endpoint is not None and endpoint.required and endpoint.url is None:
@@ -223,32 +290,28 @@ def _far_end(command: StartMedia, config: SignalWireConfig) -> tuple[str, str | 
         return endpoint.url, endpoint.bearer.get_secret_value()
     if elsewhere is None:
         raise Unsupported(
-            "SignalWire copies audio to a WebSocket server: give its address as `to`, set `stream_url`, or give the "
+            "the carrier copies audio to a WebSocket server: give its address as `to`, set `stream_url`, or give the "
             "bridge a public URL, so that the audio comes to the application itself"
         )
     return elsewhere, None
 
 
-def _fetch(command: Command, document: str) -> Request:
-    return Request(method="POST", path=("Calls", _ref(command)), form=(("Url", document), ("Method", "POST")))
-
-
 def _refused(message: str) -> Refused:
-    return Refused(message, provider=PROVIDER)
+    return Refused(message)
 
 
 def _ref(command: Command) -> str:
     if command.ref is None:
-        raise _refused(f"{command.name} of {command.call}: SignalWire has not named the call yet")
+        raise _refused(f"{command.name} of {command.call}: the carrier has not named the call yet")
     return command.ref
 
 
-def _document(command: Dial, config: SignalWireConfig, url: PublicUrl) -> str:
+def _document(command: Dial, config: LamlConfig, url: PublicUrl) -> str:
     document = url("voice", call=command.id) or config.document_url
     if document is None:
         raise ConfigError(
-            "SignalWire fetches a document when a call is answered, and hangs up without one: give the bridge a public "
-            "URL, or set `document_url` to a document that keeps the call open"
+            "the carrier fetches a document when a call is answered, and hangs up without one: give the bridge a "
+            "public URL, or set `document_url` to a document that keeps the call open"
         )
     return document
 
@@ -259,7 +322,7 @@ def _callback(address: str | None) -> Sequence[tuple[str, str]]:
 
 def _ring_seconds(ring_timeout: float) -> str:
     if not (1 <= ring_timeout <= _MAX_RING and float(ring_timeout).is_integer()):
-        raise _refused(f"ring_timeout is {ring_timeout}: SignalWire takes whole seconds from 1 to {_MAX_RING}")
+        raise _refused(f"ring_timeout is {ring_timeout}: the carrier takes whole seconds from 1 to {_MAX_RING}")
     return str(int(ring_timeout))
 
 
@@ -268,7 +331,7 @@ def _extras(command: Command, *, ours: frozenset[str]) -> Pairs:
     pairs: list[tuple[str, str]] = []
     for name, value in command.native.items():
         if _PARAMETER.fullmatch(name) is None:
-            raise _refused(f"native parameter {name!r}: SignalWire's names are in PascalCase, such as MachineDetection")
+            raise _refused(f"native parameter {name!r}: LaML's names are in PascalCase, such as MachineDetection")
         if name in ours:
             raise _refused(f"native parameter {name}: the bridge sets it itself on {command.name}")
         values = cast("Iterable[object]", value) if isinstance(value, list | tuple) else (value,)

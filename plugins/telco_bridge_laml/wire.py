@@ -1,6 +1,6 @@
-"""SignalWire's payloads as they travel: read with tolerance, never with imagination.
+"""The carrier's payloads as they travel: read with tolerance, never with imagination.
 
-SignalWire sends some numbers as text and some text as numbers, leaves out fields that it documents as required, and
+the carrier sends some numbers as text and some text as numbers, leaves out fields that it documents as required, and
 adds others. Only what identifies a thing and its status is insisted on. Error codes come as numbers or text, in
 several shapes, and with a `status` that may differ from that of HTTP.
 """
@@ -8,17 +8,29 @@ several shapes, and with a `status` that may differ from that of HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, TypeVar, cast
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
 __all__ = [
     "CallPage",
     "CallResource",
+    "ConferenceCallback",
+    "ConferencePage",
+    "ConferenceResource",
+    "DocumentRequest",
+    "Page",
     "Pairs",
+    "ParticipantPage",
+    "ParticipantResource",
     "Payload",
+    "RecordingCallback",
+    "RecordingPage",
+    "RecordingResource",
+    "Resource",
     "StatusCallback",
     "StreamCallback",
     "StreamResource",
@@ -45,11 +57,13 @@ class Unreadable(ValueError):
 
 def _text(value: object) -> str | None:
     """Return a scalar as text; None for nothing, for empty text, and for what is no scalar."""
+    if isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value) if abs(value) < _MAX_NUMBER else None
-    return value if isinstance(value, str) and value else None
+    return None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -72,10 +86,21 @@ class Payload(BaseModel):
         return {**fields, "raw": dict(fields)}
 
 
-class CallResource(Payload):
-    """The Call object of the REST API."""
+class Resource(Payload):
+    """Something that has an identity."""
 
     sid: Word
+
+
+class Page(Payload):
+    """One page of a list."""
+
+    next_page_uri: Text = None
+
+
+class CallResource(Resource):
+    """The Call object of the REST API."""
+
     status: Word
     direction: Text = None
     to: Text = None
@@ -83,25 +108,25 @@ class CallResource(Payload):
     caller_name: Text = None
     parent_call_sid: Text = None
     sip_result_code: Text = None
+    start_time: Text = None
+    duration: Text = None
 
 
-class CallPage(Payload):
+class CallPage(Page):
     """One page of the list of calls."""
 
     calls: tuple[CallResource, ...]
-    next_page_uri: Text = None
 
 
-class StreamResource(Payload):
+class StreamResource(Resource):
     """The answer to the start or the stop of a stream."""
 
-    sid: Word
     status: Word
     name: Text = None
 
 
 class StatusCallback(Payload):
-    """What SignalWire tells of a call, in a status callback or with the request for a document."""
+    """What the carrier tells of a call, in a status callback or with the request for a document."""
 
     sid: Word = Field(alias="CallSid")
     status: Word = Field(alias="CallStatus")
@@ -111,12 +136,90 @@ class StatusCallback(Payload):
     parent_call_sid: Text = Field(default=None, alias="ParentCallSid")
     hangup_by: Text = Field(default=None, alias="HangupBy")
     hangup_direction: Text = Field(default=None, alias="HangupDirection")
-    sip_result_code: Text = Field(default=None, alias="SipResultCode")
+    # SignalWire's word, and Twilio's.
+    sip_result_code: Text = Field(default=None, validation_alias=AliasChoices("SipResultCode", "SipResponseCode"))
     sip_phrase: Text = Field(default=None, alias="SipInviteResultPhrase")
 
 
+class RecordingResource(Resource):
+    """The Recording object of the REST API."""
+
+    status: Word
+    call_sid: Text = None
+    conference_sid: Text = None
+    duration: Text = None
+    channels: Text = None
+    source: Text = None
+    error_code: Text = None
+    uri: Text = None
+
+
+class RecordingPage(Page):
+    """One page of the list of recordings."""
+
+    recordings: tuple[RecordingResource, ...]
+
+
+class ConferenceResource(Resource):
+    """The Conference object of the REST API."""
+
+    status: Word
+    friendly_name: Text = None
+
+
+class ConferencePage(Page):
+    """One page of the list of conferences."""
+
+    conferences: tuple[ConferenceResource, ...]
+
+
+class ParticipantResource(Payload):
+    """The Participant object of the REST API; it is named by its call."""
+
+    call_sid: Word
+    conference_sid: Text = None
+    muted: Text = None
+    hold: Text = None
+
+
+class ParticipantPage(Page):
+    """One page of the list of participants."""
+
+    participants: tuple[ParticipantResource, ...]
+
+
+class DocumentRequest(Payload):
+    """What the carrier tells when it comes for a document: beside the call, what the verb before has found."""
+
+    digits: Text = Field(default=None, alias="Digits")
+    dial_status: Text = Field(default=None, alias="DialCallStatus")
+    dial_sip: Text = Field(default=None, alias="DialSipResponseCode")
+    refer_status: Text = Field(default=None, alias="ReferCallStatus")
+    refer_sip: Text = Field(default=None, alias="ReferSipResponseCode")
+
+
+class RecordingCallback(Payload):
+    """What the carrier tells of a recording."""
+
+    sid: Word = Field(alias="RecordingSid")
+    status: Word = Field(alias="RecordingStatus")
+    call_sid: Text = Field(default=None, alias="CallSid")
+    duration: Text = Field(default=None, alias="RecordingDuration")
+    channels: Text = Field(default=None, alias="RecordingChannels")
+    url: Text = Field(default=None, alias="RecordingUrl")
+
+
+class ConferenceCallback(Payload):
+    """What the carrier tells of a conference or of one of its participants."""
+
+    sid: Word = Field(alias="ConferenceSid")
+    event: Word = Field(alias="StatusCallbackEvent")
+    call_sid: Text = Field(default=None, alias="CallSid")
+    name: Text = Field(default=None, alias="FriendlyName")
+
+
 class StreamCallback(Payload):
-    """What SignalWire tells of a stream."""
+    """What the carrier tells of a stream."""
 
     sid: Word = Field(alias="StreamSid")
     event: Word = Field(alias="StreamEvent")
@@ -170,10 +273,27 @@ def json_pairs(body: bytes) -> Pairs:
 def form_pairs(encoded: bytes | str) -> Pairs:
     """Return the decoded pairs of a form or a query, empty values kept. Raises `Unreadable`."""
     try:
-        text = encoded.decode("utf-8") if isinstance(encoded, bytes) else encoded
-        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS))
+        return _decoded(encoded.decode("utf-8") if isinstance(encoded, bytes) else encoded)
     except ValueError as error:
         raise Unreadable("the form is not valid UTF-8, or has too many fields") from error
+
+
+# A form is asked for twice in a row: for its signature, and for what it says.
+@lru_cache(maxsize=2)
+def _decoded(text: str) -> Pairs:
+    pieces = text.replace("+", " ").split("&")
+    if len(pieces) > _MAX_FIELDS:
+        raise ValueError("too many fields")
+    pairs: list[tuple[str, str]] = []
+    for piece in pieces:
+        name, _, value = piece.partition("=")
+        if piece:
+            pairs.append((_unquoted(name), _unquoted(value)))
+    return tuple(pairs)
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="strict") if "%" in text else text
 
 
 def is_json(content_type: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""SignalWire's media WebSocket: its messages as facts, and orders as its messages."""
+"""The carrier's media WebSocket: its messages as facts, and orders as its messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from telco_bridge.provider import (
     Unintelligible,
 )
 
-__all__ = ["SignalWireMedia", "codec"]
+__all__ = ["LamlMedia"]
 
 _loads: Callable[[str | bytes], Any] = json.loads
 with suppress(ImportError):
@@ -39,7 +39,7 @@ with suppress(ImportError):
 _ENCODINGS = {
     "audio/x-mulaw": Encoding.MULAW,
     "audio/x-alaw": Encoding.ALAW,
-    # SignalWire names no byte order; its published examples hand these bytes to services that want little-endian.
+    # The carrier names no byte order; its published examples hand these bytes to services that want little-endian.
     "audio/x-l16": Encoding.PCM16,
 }
 _TRACKS = {track.value: track for track in Track}
@@ -48,8 +48,8 @@ _DIGITS = frozenset("0123456789*#ABCD")
 _NOTHING: tuple[MediaFact, ...] = ()
 
 
-class SignalWireMedia(MediaWire):
-    """One media connection of SignalWire's: JSON objects, whose `event` says what they are.
+class LamlMedia(MediaWire):
+    """One media connection of a LaML carrier's: JSON objects, whose `event` says what they are.
 
     SignalWire documents `connected`, `start`, `media`, `dtmf`, `mark` and `stop`; what else comes does not matter.
     """
@@ -71,7 +71,7 @@ class SignalWireMedia(MediaWire):
                 return (MediaHeard(a2b_base64(media["payload"], strict_mode=True), track, at, number),)
             return self._decode_other(cast("dict[str, object]", said))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unintelligible(f"this is no message of a SignalWire stream ({type(error).__name__})") from error
+            raise Unintelligible(f"this is no message of a LaML stream ({type(error).__name__})") from error
 
     def encode(self, order: MediaOrder) -> str | None:
         match order:
@@ -113,10 +113,3 @@ class SignalWireMedia(MediaWire):
         self._before = f'{{"event":"media","streamSid":{json.dumps(sid)},"media":{{"payload":"'
         self._after = '"}}'
         return MediaOpened(AudioFormat(_ENCODINGS[encoding.lower()], rate), sid)
-
-
-def codec(wanted: AudioFormat) -> str:
-    """Return the nearest codec of a two-way stream: SignalWire documents mu-law at 8 kHz, L16 at 16 and 24 kHz."""
-    if wanted.encoding is Encoding.PCM16 and wanted.rate >= 24_000:
-        return "L16@24000h"
-    return "L16@16000h" if wanted.encoding is Encoding.PCM16 and wanted.rate >= 16_000 else "PCMU@8000h"

@@ -1,4 +1,4 @@
-"""What SignalWire says, as facts: pure, and total over everything that `wire` lets through."""
+"""What the carrier says, as facts: pure, and total over everything that `wire` lets through."""
 
 from __future__ import annotations
 
@@ -16,24 +16,47 @@ from telco_bridge.provider import (
     Modality,
     Origin,
     Party,
+    RecordingReport,
+    RecordingState,
     Source,
     StreamReport,
     StreamState,
     Transport,
 )
 
-from .reasons import CALL, STREAM
-from .wire import CallResource, StatusCallback, StreamCallback, StreamResource, Unreadable, json_value
+from .wire import (
+    CallResource,
+    DocumentRequest,
+    RecordingCallback,
+    RecordingResource,
+    StatusCallback,
+    StreamCallback,
+    StreamResource,
+    Unreadable,
+    json_value,
+)
 
 __all__ = [
+    "CALL",
+    "STREAM",
     "ErrorAnswer",
     "decode_call",
     "decode_error",
+    "decode_invitation",
+    "decode_recording",
+    "decode_recording_event",
     "decode_status",
     "decode_stream",
     "decode_stream_event",
     "ended_stream",
+    "transfer_failure",
 ]
+
+CALL = "laml.call"
+"""The dialect of call statuses, with their SIP codes."""
+
+STREAM = "laml.stream"
+"""The dialect of `StreamEvent` and `StreamError`."""
 
 _CALL_STATES = {
     "queued": CallState.QUEUED,
@@ -63,6 +86,17 @@ _STREAM_STATES = {
     "stream-started": StreamState.ACTIVE,
     "stream-stopped": StreamState.ENDED,
     "stream-error": StreamState.ENDED,
+}
+
+_RECORDING_STATES = {
+    "queued": RecordingState.STARTING,
+    "in-progress": RecordingState.RECORDING,
+    "resumed": RecordingState.RECORDING,
+    "paused": RecordingState.PAUSED,
+    "stopped": RecordingState.STOPPED,
+    "completed": RecordingState.COMPLETED,
+    "absent": RecordingState.ABSENT,
+    "failed": RecordingState.FAILED,
 }
 
 _MAX_CODE = 64
@@ -106,6 +140,22 @@ def decode_call(resource: CallResource, *, source: Source, as_of: float, command
         local=local,
         cause=cause,
         native=resource.raw,
+    )
+
+
+def decode_invitation(callback: StatusCallback, *, as_of: float, decide_by: float) -> CallReport:
+    """Return that somebody calls one of the project's numbers, as the request for a document says it."""
+    _, remote, local = _ends("inbound", callback.to, callback.from_, None)
+    return CallReport(
+        source=Source.PUSH,
+        as_of=as_of,
+        ref=callback.sid,
+        origin=Invitation(),
+        state=_CALL_STATES.get(callback.status, CallState.RINGING),
+        remote=remote,
+        local=local,
+        decide_by=decide_by,
+        native=callback.raw,
     )
 
 
@@ -193,6 +243,55 @@ def decode_stream_event(
     return CallReport(source=Source.PUSH, as_of=as_of, ref=callback.call_sid, command_id=call_id, streams=(stream,))
 
 
+def decode_recording(
+    resource: RecordingResource, *, call: str | None, source: Source, as_of: float, command_id: str | None = None
+) -> RecordingReport:
+    """Return what a Recording object says. `call` is the SID of the call it was asked for."""
+    state = _RECORDING_STATES.get(resource.status, RecordingState.UNKNOWN)
+    return RecordingReport(
+        source=source,
+        as_of=as_of,
+        slot=resource.sid,
+        ref=resource.call_sid or call,
+        command_id=command_id,
+        state=state,
+        native_state=resource.status if state is RecordingState.UNKNOWN else None,
+        seconds=_number(resource.duration),
+        channels=_count(resource.channels),
+        error=resource.error_code,
+    )
+
+
+def decode_recording_event(callback: RecordingCallback, *, as_of: float, command_id: str | None) -> RecordingReport:
+    """Return what a recording callback says. Raises `Unreadable` where nothing says which call it is about.
+
+    Its beginning is told, pauses are not: one that is told late must not make a recording that is paused go on.
+    """
+    if not callback.call_sid and not command_id:
+        raise Unreadable("neither CallSid nor our own token says which call it is about")
+    state = _RECORDING_STATES.get(callback.status, RecordingState.UNKNOWN)
+    return RecordingReport(
+        source=Source.PUSH,
+        as_of=0.0 if state is RecordingState.RECORDING else as_of,
+        slot=callback.sid,
+        ref=callback.call_sid,
+        command_id=command_id,
+        state=state,
+        native_state=callback.status if state is RecordingState.UNKNOWN else None,
+        seconds=_number(callback.duration),
+        channels=_count(callback.channels),
+        url=callback.url,
+    )
+
+
+def transfer_failure(request: DocumentRequest) -> Cause | None:
+    """Return why nobody took a call that was to be transferred; None where somebody did, or nothing is said of it."""
+    status = request.dial_status or request.refer_status
+    if status is None or status in ("completed", "answered", "in-progress"):
+        return None
+    return _cause(status, request.dial_sip or request.refer_sip, None, {})
+
+
 def decode_error(body: bytes) -> ErrorAnswer:
     """Return what an error body says, in any of the shapes that SignalWire documents; nothing for any other body."""
     try:
@@ -215,6 +314,19 @@ def decode_error(body: bytes) -> ErrorAnswer:
         if isinstance(message, str) and message.strip():
             messages.append(message)
     return ErrorAnswer(code, tuple(messages))
+
+
+def _number(text: str | None) -> float | None:
+    """A number of seconds; None for what is none, such as the -1 of a recording that is not ready."""
+    try:
+        value = float(text) if text is not None else -1.0
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 3 else None
 
 
 def _code(value: object) -> str | None:

@@ -1,0 +1,31 @@
+"""What a SignalWire space can do beyond the neutral words."""
+
+from __future__ import annotations
+
+from telco_bridge_laml.space import (
+    CallEntry,
+    Conference,
+    ConferenceStatus,
+    Listing,
+    Participant,
+    Project,
+    RecordingEntry,
+)
+
+__all__ = [
+    "CallEntry",
+    "Conference",
+    "ConferenceStatus",
+    "Listing",
+    "Participant",
+    "RecordingEntry",
+    "SignalWireSpace",
+]
+
+
+class SignalWireSpace(Project):
+    """The native side of a SignalWire bridge: `bridge.native(SignalWireSpace)`.
+
+    Records of calls and recordings, and conferences. Every method raises `ProviderError` where SignalWire says no or
+    cannot be reached.
+    """
