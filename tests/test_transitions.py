@@ -10,13 +10,18 @@ from telco_bridge.commands import (
     HangUp,
     Hold,
     Mute,
+    PauseRecording,
     Redirect,
     Reject,
     Resume,
+    ResumeRecording,
     SendDigits,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
     StreamTarget,
+    Transfer,
     Unmute,
 )
 from telco_bridge.events import (
@@ -33,7 +38,7 @@ from telco_bridge.events import (
     StreamEnded,
     StreamStarting,
 )
-from telco_bridge.media import MediaDirection, Modality, StreamId, StreamState, Transport
+from telco_bridge.media import MediaDirection, Modality, RecordingState, StreamId, StreamState, Transport
 from telco_bridge.reports import (
     CallDirection,
     CallReport,
@@ -46,7 +51,7 @@ from telco_bridge.reports import (
     StreamReport,
 )
 from telco_bridge.termination import Cause, Confidence, EndedBy, Phase, Scope, Termination, TerminationReason
-from telco_bridge.transitions import ask, conclude, defeated, fold, fulfilled, settle
+from telco_bridge.transitions import ask, conclude, defeated, fold, fulfilled, mark_done, settle
 from telco_bridge.views import Asked, CallView, RecordingView, StreamView
 
 ENDED, ACTIVE, STARTING, OFFERED = StreamState.ENDED, StreamState.ACTIVE, StreamState.STARTING, StreamState.OFFERED
@@ -1049,3 +1054,60 @@ def test_a_report_that_says_nothing_takes_nothing_away() -> None:
     assert events == ()
     assert replace(view, stamps=known.stamps) == known
     assert view.native == known.native
+
+
+def recorded(state: RecordingState, recording_id: str = "rec") -> CallView:
+    return CallView(
+        id="call", state=CallState.CONNECTED, recordings=(RecordingView(id=recording_id, slot="r1", state=state),)
+    )
+
+
+_OF = {"id": "x", "call": "call", "recording": "rec", "slot": "r1"}
+
+
+@pytest.mark.parametrize(
+    ("command", "true_in"),
+    [
+        (StartRecording(id="rec", call="call"), {"recording", "paused", "stopped", "completed"}),
+        (PauseRecording(**_OF), {"paused"}),
+        (ResumeRecording(**_OF), {"recording"}),
+        (StopRecording(**_OF), {"stopped", "completed", "absent", "failed"}),
+    ],
+)
+@pytest.mark.parametrize("state", list(RecordingState))
+def test_a_command_about_a_recording_is_fulfilled_by_its_state(command, true_in, state) -> None:
+    assert fulfilled(command, recorded(state)) is (state.value in true_in)
+    assert not fulfilled(command, recorded(state, "another"))
+
+
+@pytest.mark.parametrize("state", list(RecordingState))
+def test_what_has_ended_is_neither_paused_nor_begun(state) -> None:
+    view = recorded(state)
+    over = state in (RecordingState.STOPPED, *(s for s in RecordingState if s.settled))
+
+    assert defeated(PauseRecording(**_OF), view) is over
+    assert defeated(StartRecording(id="rec", call="call"), view) is (
+        state in (RecordingState.ABSENT, RecordingState.FAILED)
+    )
+    assert not defeated(StopRecording(**_OF), recorded(state, "another"))
+
+
+def test_a_call_that_ends_defeats_what_was_not_begun() -> None:
+    ended = replace(recorded(RecordingState.RECORDING, "another"), state=CallState.ENDED)
+
+    assert defeated(StartRecording(id="rec", call="call"), ended)
+
+
+def test_what_is_done_is_remembered_while_it_explains_the_end() -> None:
+    transfer = Transfer(id="t", call="call", to="+1555", reason=TerminationReason.TRANSFERRED)
+    view = ask(ask(CallView(id="call"), transfer, 1.0), Hold(id="h", call="call"), 2.0)
+    assert view.asked_to_end is None
+
+    done = mark_done(view, "t")
+
+    assert done.done(transfer)
+    assert done.asked_to_end is transfer
+    assert [asked.done for asked in done.asked] == [True, False]
+    assert mark_done(view, "nobody's") is view
+    over = replace(view, termination=Termination())
+    assert mark_done(over, "t") is over

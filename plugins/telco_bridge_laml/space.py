@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from telco_bridge.provider import ConfigError, Host, ProviderError, Refused
 
 from .api import GONE, Api, Pages
+from .config import stream_url_problem
 from .documents import conference
 from .encode import Request
+from .entries import (
+    CallEntry,
+    Conference,
+    ConferenceStatus,
+    Participant,
+    RecordingEntry,
+    StreamEntry,
+    call_entry,
+    conference_entry,
+    participant_entry,
+    recording_entry,
+    stream_entry,
+)
 from .scripts import Scripts
 from .wire import (
     CallPage,
@@ -27,6 +41,7 @@ from .wire import (
     ParticipantResource,
     RecordingPage,
     RecordingResource,
+    StreamResource,
 )
 
 __all__ = [
@@ -37,66 +52,13 @@ __all__ = [
     "Participant",
     "Project",
     "RecordingEntry",
+    "StreamEntry",
 ]
 
 E = TypeVar("E")
 L = TypeVar("L", bound=Page)
 _JOINED_WITHIN = 10.0
 _PAGE_SIZE = ("PageSize", "1000")
-
-
-class ConferenceStatus(StrEnum):
-    """How far a conference has come."""
-
-    UNKNOWN = "unknown"
-    INIT = "init"
-    IN_PROGRESS = "in-progress"
-    COMPLETED = "completed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEntry:
-    """A call in the project's records, in the carrier's own words. `duration` is in seconds, `start` is RFC 2822."""
-
-    sid: str
-    status: str
-    direction: str | None
-    from_: str | None
-    to: str | None
-    start: str | None
-    duration: float | None
-    parent_sid: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingEntry:
-    """A recording in the project's records. `duration` is in seconds, None while it is not known."""
-
-    sid: str
-    status: str
-    call_sid: str | None
-    conference_sid: str | None
-    duration: float | None
-    source: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conference:
-    """A conference: it exists from its first participant on."""
-
-    sid: str
-    name: str | None
-    status: ConferenceStatus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Participant:
-    """A call that takes part in a conference."""
-
-    call_sid: str
-    conference_sid: str
-    muted: bool
-    hold: bool
 
 
 class NamedCall(Protocol):
@@ -149,7 +111,7 @@ class Project:
         query = [("Status", status), ("To", to), ("From", from_), ("ParentCallSid", parent)]
         # The operator is a part of the name, which must be encoded with it.
         query += [("StartTime>", _date(started_after)), ("StartTime<", _date(started_before))]
-        return self._listing(CallPage, ("Calls",), query, lambda page: map(_call, page.calls))
+        return self._listing(CallPage, ("Calls",), query, lambda page: map(call_entry, page.calls))
 
     async def delete_call(self, sid: str) -> None:
         """Delete the record of a call that has ended. It is no hang-up: a live call is refused."""
@@ -166,7 +128,7 @@ class Project:
         """Iterate over the project's recordings, newest first."""
         query = [("CallSid", call), ("ConferenceSid", conference)]
         query += [("DateCreated>", _date(created_after)), ("DateCreated<", _date(created_before))]
-        return self._listing(RecordingPage, ("Recordings",), query, lambda page: map(_recording, page.recordings))
+        return self._listing(RecordingPage, ("Recordings",), query, lambda page: map(recording_entry, page.recordings))
 
     async def delete_recording(self, sid: str) -> None:
         """Delete a recording and its file. What is gone already is no error."""
@@ -221,13 +183,15 @@ class Project:
     def conferences(self, *, name: str | None = None, status: ConferenceStatus | None = None) -> Listing[Conference]:
         """Iterate over the project's conferences, newest first."""
         query = [("FriendlyName", name), ("Status", status.value if status is not None else None)]
-        return self._listing(ConferencePage, ("Conferences",), query, lambda page: map(_conference, page.conferences))
+        return self._listing(
+            ConferencePage, ("Conferences",), query, lambda page: map(conference_entry, page.conferences)
+        )
 
     async def end_conference(self, sid: str) -> Conference:
         """End a conference: every participant goes on with what its document says next."""
         request = Request(method="POST", path=("Conferences", sid), form=(("Status", "completed"),))
         ended, _ = await self._api.command_to(ConferenceResource, request, f"ending conference {sid}", of=sid)
-        return _conference(ended)
+        return conference_entry(ended)
 
     async def announce(self, sid: str, url: str) -> None:
         """Let everybody in a conference hear the document at that address."""
@@ -240,7 +204,7 @@ class Project:
             ParticipantPage,
             ("Conferences", conference, "Participants"),
             (),
-            lambda page: map(_participant, page.participants),
+            lambda page: map(participant_entry, page.participants),
         )
 
     async def mute(self, conference: str, call: str, *, muted: bool = True) -> Participant:
@@ -256,6 +220,54 @@ class Project:
         """Let a participant be heard by one other alone; with None by all."""
         words = [("Coaching", _said(whom is not None)), *([("CallSidToCoach", whom)] if whom is not None else [])]
         return await self._change(conference, call, *words)
+
+    async def start_stream(
+        self,
+        conference: str,
+        url: str,
+        *,
+        name: str | None = None,
+        bearer: SecretStr | None = None,
+        codec: str | None = None,
+        realtime: bool = False,
+        callback: str | None = None,
+    ) -> StreamEntry:
+        """Copy what is said in a conference to a WebSocket. `codec` is one of the carrier's words, such as L16@16000h.
+
+        That it flows is not said: the carrier answers before it has connected. Raises `Refused` for an address that it
+        does not take.
+        """
+        problem = stream_url_problem(url)
+        if problem is not None:
+            raise Refused(f"cannot copy a conference there: the address {problem}")
+        words = [("Name", name), ("StreamCodec", codec), ("StatusCallback", callback)]
+        words.append(("AuthorizationBearerToken", bearer.get_secret_value() if bearer is not None else None))
+        form = (("Url", url), ("StreamRealTime", _said(realtime)), *_given(words))
+        request = Request(method="POST", path=("Conferences", conference, "Streams"), form=form)
+        started, _ = await self._api.command(StreamResource, request, f"copying conference {conference}", late=True)
+        return stream_entry(started)
+
+    async def stop_stream(self, conference: str, sid: str) -> StreamEntry:
+        """Stop the copy of a conference."""
+        path = ("Conferences", conference, "Streams", sid)
+        request = Request(method="POST", path=path, form=(("Status", "stopped"),))
+        stopped, _ = await self._api.command_to(StreamResource, request, f"stopping stream {sid}", of=sid)
+        return stream_entry(stopped)
+
+    async def record(self, conference: str, *, callback: str | None = None) -> RecordingEntry:
+        """Let the carrier record a conference until it ends, or the recording is stopped."""
+        form = (("Trim", "do-not-trim"), *_given([("RecordingStatusCallback", callback)]))
+        request = Request(method="POST", path=("Conferences", conference, "Recordings"), form=form)
+        what = f"recording conference {conference}"
+        started, _ = await self._api.command(RecordingResource, request, what, late=True)
+        return recording_entry(started)
+
+    async def stop_recording(self, conference: str, sid: str) -> RecordingEntry:
+        """Stop the recording of a conference."""
+        path = ("Conferences", conference, "Recordings", sid)
+        request = Request(method="POST", path=path, form=(("Status", "stopped"),))
+        stopped, _ = await self._api.command_to(RecordingResource, request, f"stopping recording {sid}", of=sid)
+        return recording_entry(stopped)
 
     async def remove(self, conference: str, call: str) -> None:
         """Take a participant out of a conference; its call goes on with what its document says next, if anything."""
@@ -281,7 +293,7 @@ class Project:
         changed, _ = await self._api.command(
             ParticipantResource, Request(method="POST", path=path, form=form), what, late=True
         )
-        return _participant(changed)
+        return participant_entry(changed)
 
     async def _delete(self, *path: str) -> None:
         response = await self._api.send(Request(method="DELETE", path=path))
@@ -318,50 +330,3 @@ def _said(value: bool) -> str:  # noqa: FBT001 - the value is the message
 def _date(instant: datetime | None) -> str | None:
     """SignalWire documents RFC 2822 for calls and recordings."""
     return format_datetime(instant.astimezone(UTC)) if instant is not None else None
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
-
-
-def _call(call: CallResource) -> CallEntry:
-    return CallEntry(
-        sid=call.sid,
-        status=call.status,
-        direction=call.direction,
-        from_=call.from_,
-        to=call.to,
-        start=call.start_time,
-        duration=_seconds(call.duration),
-        parent_sid=call.parent_call_sid,
-    )
-
-
-def _recording(recording: RecordingResource) -> RecordingEntry:
-    return RecordingEntry(
-        sid=recording.sid,
-        status=recording.status,
-        call_sid=recording.call_sid,
-        conference_sid=recording.conference_sid,
-        duration=_seconds(recording.duration),
-        source=recording.source,
-    )
-
-
-def _conference(found: ConferenceResource) -> Conference:
-    known = found.status in list(ConferenceStatus)
-    status = ConferenceStatus(found.status) if known else ConferenceStatus.UNKNOWN
-    return Conference(sid=found.sid, name=found.friendly_name, status=status)
-
-
-def _participant(found: ParticipantResource) -> Participant:
-    return Participant(
-        call_sid=found.call_sid,
-        conference_sid=found.conference_sid or "",
-        muted=found.muted == "true",
-        hold=found.hold == "true",
-    )

@@ -10,6 +10,7 @@ from telco_bridge_laml.space import (
     Participant,
     Project,
     RecordingEntry,
+    StreamEntry,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Participant",
     "RecordingEntry",
     "SignalWireSpace",
+    "StreamEntry",
 ]
 
 

@@ -28,6 +28,7 @@ from telco_bridge_laml.decode import (
     ErrorAnswer,
     decode_call,
     decode_error,
+    decode_invitation,
     decode_recording,
     decode_recording_event,
     decode_status,
@@ -487,3 +488,21 @@ def test_a_transfer_has_failed_only_where_signalwire_says_so(fields, code):
     assert (cause.code if cause else None) == code
     if cause is not None:
         assert explain(cause, CallView(id="call")).reason is not TerminationReason.NORMAL
+
+
+def test_an_invitation_says_who_calls_whom_and_until_when_to_decide():
+    fields = {"CallSid": "I", "CallStatus": "ringing", "From": "+15550199", "To": "+15550100001"}
+    report = decode_invitation(StatusCallback.model_validate(fields), as_of=1.0, decide_by=21.0)
+
+    assert (report.origin, report.state, report.decide_by) == (Invitation(), CallState.RINGING, 21.0)
+    assert (report.remote, report.local) == (Party("+15550199"), Party("+15550100001"))
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"), [("12", 12.0), ("-1", None), ("soon", None), ("inf", None), (None, None)]
+)
+def test_a_duration_that_is_none_is_unknown(duration, seconds):
+    told = {"sid": "R", "status": "completed", "duration": duration}
+
+    report = decode_recording(RecordingResource.model_validate(told), call="C", source=Source.READ, as_of=1.0)
+    assert report.seconds == seconds

@@ -16,9 +16,11 @@ from telco_bridge.provider import (
     EndedBy,
     HangUp,
     Phase,
+    Redirect,
     Reject,
     Termination,
     TerminationReason,
+    Transfer,
 )
 from telco_bridge_laml.decode import decode_status, decode_stream_event
 from telco_bridge_laml.wire import StatusCallback, StreamCallback, read_callback
@@ -268,3 +270,31 @@ def test_the_cause_of_a_row_is_what_a_stream_callback_makes(row):
 
     (stream,) = decode_stream_event(callback, as_of=0.0, call_id=None, command_id=None).streams
     assert stream.cause == row.cause
+
+
+@pytest.mark.parametrize(("command", "reason"), [(Transfer, R.TRANSFERRED), (Redirect, R.REDIRECTED)])
+@pytest.mark.parametrize("status", ["completed", "no-answer", "canceled"])
+@pytest.mark.parametrize("direction", ["inbound", "outbound", None])
+def test_a_call_that_was_passed_on_ends_so_whoever_hangs_up(command, reason, status, direction):
+    asked = command(id="t", call="c", ref="C", to="+1555")
+    view = CallView(id="c", direction=CallDirection.OUTBOUND, asked=(Asked(asked, 1.0, done=True),), answered=True)
+
+    told = explain(call_cause(status, 200, direction), view)
+
+    assert (told.reason, told.by) == (reason, B.APPLICATION)
+
+
+def test_a_far_end_that_does_not_wait_to_be_redirected_has_given_up():
+    asked = Redirect(id="t", call="c", ref="C", to="+1555")
+    view = CallView(id="c", direction=CallDirection.INBOUND, asked=(Asked(asked, 1.0),))
+
+    assert explain(call_cause("no-answer", 487), view).reason is R.NO_ANSWER
+
+
+@pytest.mark.parametrize(("sip", "status", "reason"), [(603, "no-answer", R.REJECTED), (486, "busy", R.BUSY)])
+def test_a_call_that_comes_in_is_refused_by_nobody_but_a_document_of_ours(sip, status, reason):
+    view = CallView(id="c", direction=CallDirection.INBOUND)
+
+    told = explain(call_cause(status, sip, "outbound"), view)
+
+    assert (told.reason, told.by) == (reason, B.BRIDGE)

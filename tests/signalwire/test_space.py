@@ -9,12 +9,13 @@ import anyio
 import httpx
 import pytest
 import respx
+from pydantic import SecretStr
 
 from telco_bridge import Bridge, Call, connect
 from telco_bridge.provider import ConfigError, Refused, TooLate
 from telco_bridge.sandbox import Sandbox
 from telco_bridge_laml.session import connect as connect_session
-from telco_bridge_laml.space import CallEntry, Conference, ConferenceStatus, Participant
+from telco_bridge_laml.space import CallEntry, Conference, ConferenceStatus, Participant, StreamEntry
 from telco_bridge_signalwire import SignalWireSpace
 
 from .test_session import BASE, ORIGIN, call, error, form, page
@@ -122,6 +123,42 @@ async def test_a_conference_is_found_announced_in_and_ended(door, space):
         [("AnnounceUrl", "https://a.example/a.xml")],
         [("Status", "completed")],
     ]
+
+
+async def test_a_conference_is_copied_and_recorded(door, space):
+    stream = {"sid": "S", "name": "tap", "status": "queued", "conference_sid": "F"}
+    recording = {"sid": "R", "status": "in-progress", "conference_sid": "F", "duration": 0}
+    copied = space.post(f"{BASE}/Conferences/F/Streams").respond(json=stream)
+    space.post(f"{BASE}/Conferences/F/Streams/S").respond(json={**stream, "status": "stopped"})
+    space.post(f"{BASE}/Conferences/F/Recordings").respond(json=recording)
+    space.post(f"{BASE}/Conferences/F/Recordings/R").respond(json={**recording, "status": "stopped"})
+
+    tap = await door.start_stream("F", "wss://a.example/in", name="tap", bearer=SecretStr("b"), codec="L16@16000h")
+    assert tap == StreamEntry(sid="S", name="tap", status="queued")
+    assert (await door.stop_stream("F", "S")).status == "stopped"
+    assert (await door.record("F")).conference_sid == "F"
+    assert (await door.stop_recording("F", "R")).status == "stopped"
+    assert dict(form(copied)) == {
+        "Url": "wss://a.example/in",
+        "StreamRealTime": "false",
+        "Name": "tap",
+        "StreamCodec": "L16@16000h",
+        "AuthorizationBearerToken": "b",
+    }
+
+
+async def test_a_conference_is_not_copied_in_the_clear(door, space):
+    with pytest.raises(Refused, match="wss://"):
+        await door.start_stream("F", "ws://a.example/in")
+    assert len(space.calls) == 1
+
+
+async def test_a_refusal_in_plain_sentences_is_told(door, space):
+    refusal = httpx.Response(422, json={"errors": ["Name has already been taken"]})
+    space.post(f"{BASE}/Conferences/F/Streams").mock(refusal)
+
+    with pytest.raises(Refused, match="Name has already been taken"):
+        await door.start_stream("F", "wss://a.example/in", name="tap")
 
 
 async def test_a_call_without_a_name_joins_nothing(door, space):
