@@ -285,9 +285,12 @@ def decode_recording_event(callback: RecordingCallback, *, as_of: float, command
 
 
 def transfer_failure(request: DocumentRequest) -> Cause | None:
-    """Return why nobody took a call that was to be transferred; None where somebody did, or nothing is said of it."""
+    """Return why nobody took a call that was to be transferred; None where somebody did.
+
+    Where nothing is said of it, nobody is known to have taken it.
+    """
     status = request.dial_status or request.refer_status
-    if status is None or status in ("completed", "answered", "in-progress"):
+    if status in ("completed", "answered", "in-progress"):
         return None
     return _cause(status, request.dial_sip or request.refer_sip, None, {})
 
@@ -357,7 +360,7 @@ def _party(address: str | None) -> Party | None:
     return Party(address) if address is not None else None
 
 
-def _cause(status: str, sip: str | None, phrase: str | None, said: Mapping[str, str | None]) -> Cause:
+def _cause(status: str | None, sip: str | None, phrase: str | None, said: Mapping[str, str | None]) -> Cause:
     detail = {name: value for name, value in said.items() if value is not None}
     number = int(sip) if sip is not None and len(sip) == 3 and sip.isascii() and sip.isdigit() else None
     if number is None and sip is not None:

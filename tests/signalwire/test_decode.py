@@ -476,7 +476,6 @@ def test_a_recording_of_nothing_is_unreadable():
         ({"DialCallStatus": "completed"}, None),
         ({"DialCallStatus": "answered"}, None),
         ({"ReferCallStatus": "in-progress"}, None),
-        ({}, None),
         ({"DialCallStatus": "busy"}, "busy"),
         ({"DialCallStatus": "no-answer", "DialSipResponseCode": "480"}, "no-answer"),
         ({"ReferCallStatus": "failed", "ReferSipResponseCode": "603"}, "failed"),
@@ -488,6 +487,13 @@ def test_a_transfer_has_failed_only_where_signalwire_says_so(fields, code):
     assert (cause.code if cause else None) == code
     if cause is not None:
         assert explain(cause, CallView(id="call")).reason is not TerminationReason.NORMAL
+
+
+def test_a_transfer_of_which_nothing_is_said_was_taken_by_nobody_known():
+    cause = transfer_failure(DocumentRequest.model_validate({}))
+
+    assert cause is not None
+    assert explain(cause, CallView(id="call")).reason is TerminationReason.UNKNOWN
 
 
 def test_an_invitation_says_who_calls_whom_and_until_when_to_decide():

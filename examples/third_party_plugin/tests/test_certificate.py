@@ -35,7 +35,8 @@ def test_every_promise_is_kept_or_does_not_apply_for_a_reason(certificate: dict[
 
     assert doubtful == []
     assert all(p["why"] for p in certificate["promises"] if p["outcome"] == "not applicable")
-    assert certificate["levels"] == ["basic", "inbound", "full"]
+    # Not full: baresip can send a REFER, and the plugin does not yet.
+    assert certificate["levels"] == ["basic", "inbound"]
     assert certificate["backends"] == ["asyncio", "trio"]
 
 
