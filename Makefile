@@ -2,6 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PURE := telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/modalities.py,plugins/*/reasons.py
 
+# Most tests wait for a network's time and not for a processor.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
 
 .DEFAULT_GOAL := help
@@ -28,7 +31,7 @@ types: .venv/ready    ## pyright and mypy, both strict
 	$(BIN)/mypy
 
 unit: .venv/ready    ## the tests, on asyncio and trio
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n $(WORKERS)
 
 promises: .venv/ready    ## every branch of what is pure is reached by the tests of its own
 	$(BIN)/coverage erase
