@@ -35,6 +35,8 @@ Fetch = Callable[[str, float], Awaitable[httpx.Response]]
 """GETs a link within a read timeout."""
 Read = Callable[[str, str], Awaitable[Resource]]
 """GETs the resource at a link, which is of that rel."""
+Observe = Callable[[Event], None]
+"""Is told of an event that the resources have taken."""
 
 _TRIES = 3
 """Failed GETs in a row after which the application is told that the channel is down."""
@@ -74,12 +76,21 @@ class EventChannel:
     """Reads the events of one application. `run` may be called again after it has raised: it goes on where it was."""
 
     def __init__(
-        self, *, events: str, fetch: Fetch, read: Read, resources: Resources, host: Host, poll_timeout: int
+        self,
+        *,
+        events: str,
+        fetch: Fetch,
+        read: Read,
+        resources: Resources,
+        host: Host,
+        poll_timeout: int,
+        observe: Observe = lambda _: None,
     ) -> None:
         self._poll_timeout = poll_timeout
         self._next: str = self._timed(events)
         self._fetch = fetch
         self._read = read
+        self._observe = observe
         self._resources = resources
         self._host = host
         self.heard_as_of = host.stamp()
@@ -231,6 +242,7 @@ class EventChannel:
     def take(self, event: Event, as_of: float) -> tuple[Fact, ...]:
         """Let an event change the resources, and return what it says."""
         change = self._resources.take(event, as_of)
+        self._observe(event)
         facts = decode(event, change, self._resources, as_of)
         if event.rel == "conversation" and event.type == "deleted" and change.ref is not None:
             self._resources.forget(change.ref)

@@ -1,0 +1,263 @@
+"""One application on the server: made, kept alive, made again where the server has lost it, and deleted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+import httpx
+
+from telco_bridge.provider import AnswerLost, Gap, Host, NotSent, ProviderError
+
+from .auth import SignedClient
+from .channel import ApplicationLost, EventChannel
+from .config import UcwaConfig
+from .discovery import find_applications
+from .links import Links, refused
+from .resources import Resources
+from .wire import Event, Resource, Unreadable, problem_in, resource_in
+
+__all__ = ["Application"]
+
+_GOODBYE = 5.0
+"""Seconds that signing out may take."""
+_NEW_APPLICATIONS_PER_HOUR = 3
+_STALE = frozenset({403, 404, 410, 502})
+"""The refusals that a remembered address of a pool may be the reason for."""
+_MOVING = 5.0
+"""Seconds after which the new pool of a user who has been moved is looked for."""
+_ACTIVITY = 180.0
+"""UCWA documents that an available user must be reported active every four minutes."""
+
+
+class Application:
+    """A signed-in application: its links, what is known of its resources, and its event channel.
+
+    `resources` and `links` are replaced where the server has lost the application and it is made again.
+    """
+
+    def __init__(self, client: SignedClient, config: UcwaConfig, host: Host) -> None:
+        self._client = client
+        self._config = config
+        self._host = host
+        self._applications = ""
+        self._for_guests = False
+        self._href = ""
+        self._doubted = False
+        self._channel: EventChannel | None = None
+        self._made_at: list[float] = []
+        self.resources = Resources(config.entry)
+        self.links = Links(client, host.clock, base=config.entry)
+        self.observers: list[Callable[[Event], None]] = []
+        """Told of every event, in order, once the resources have taken it."""
+
+    @property
+    def channel(self) -> EventChannel | None:
+        """The event channel; None before signing in."""
+        return self._channel
+
+    # Signing in and out
+
+    async def sign_in(self) -> None:
+        """Find the `applications` resource and make an application."""
+        what = "POST applications"
+        response = await self._post_application()
+        if response.status_code not in (200, 201):
+            raise refused(response, what, now=self._host.clock.now())
+        try:
+            application = resource_in(response, rel="application")
+        except Unreadable as error:
+            raise AnswerLost(f"{what}: {error}", provider="ucwa", status=response.status_code) from error
+        if application.href is None:
+            raise ProviderError(f"{what}: the application has no address", provider="ucwa")
+        links = Links(self._client, self._host.clock, base=self._applications)
+        self._href = links.url(application.href, "application")
+        try:
+            await self._take_over(application, links, what)
+        except ProviderError:
+            # Nobody would read its events, and a user may have only so many applications.
+            await self.sign_out()
+            raise
+
+    async def sign_out(self) -> None:
+        """Delete the application, within bounded time: the server would drop it in a quarter of an hour anyway."""
+        application, self._href = self._href, ""
+        if not application:
+            return
+        with anyio.move_on_after(_GOODBYE, shield=True), suppress(ProviderError):
+            await self._client.send("DELETE", application)
+
+    async def _discover(self) -> None:
+        """Find where applications are made. It is remembered for as long as it is good for that."""
+        url = self._config.application_url
+        if url is not None:
+            self._applications, self._for_guests = url, self._config.conference_key is not None
+        else:
+            now = self._host.clock.now()
+            self._applications, self._for_guests = await find_applications(self._client, self._config, now=now)
+
+    async def _post_application(self) -> httpx.Response:
+        """Ask for an application: where the last one was made, or where the user has been moved meanwhile."""
+        if not self._applications:
+            await self._discover()
+            return await self._post(self._applications)
+        try:
+            response = await self._post(self._applications)
+        except NotSent:
+            if not await self._has_moved(self._applications):
+                raise
+            return await self._post(self._applications)
+        if response.status_code in _STALE and await self._has_moved(self._applications):
+            return await self._post(self._applications)
+        return response
+
+    async def _post(self, applications: str) -> httpx.Response:
+        body = {"userAgent": self._config.user_agent, "culture": self._config.culture}
+        if not self._for_guests:
+            body["endpointId"] = self._config.endpoint_id or str(uuid.uuid4())
+        return await self._client.send("POST", applications, json=body)
+
+    async def _has_moved(self, before: str) -> bool:
+        """Whether autodiscovery leads somewhere else now than to the pool that gives trouble."""
+        if self._config.application_url is None:
+            with suppress(ProviderError):
+                await self._discover()
+        return before != self._applications
+
+    async def _take_over(self, application: Resource, links: Links, what: str) -> None:
+        """Make this application the session's own, once all that belongs to it has been read."""
+        events = application.link("events")
+        if events is None:
+            raise ProviderError(f"{what}: the application has no events link", provider="ucwa")
+        resources = Resources(links.base)
+        as_of = self._host.stamp()
+        for rel in ("communication", "me"):
+            part, linked = application.part(rel), application.link(rel)
+            if part is None and linked is not None:
+                part = await links.get(linked, rel)
+            if part is not None:
+                resources.put(part, as_of)
+        if self._config.available:
+            await self._make_available(resources, links)
+        self.resources, self.links = resources, links
+        self._channel = EventChannel(
+            events=events,
+            fetch=self._fetch,
+            read=links.get,
+            resources=resources,
+            host=self._host,
+            poll_timeout=self._config.poll_timeout,
+            observe=self._observe,
+        )
+
+    async def _make_available(self, resources: Resources, links: Links) -> None:
+        me = resources.only("me")
+        href = me.link("makeMeAvailable") if me is not None else None
+        if href is None:
+            return
+        # Calls come to the application, which may have them answered on the user's phone.
+        body: dict[str, object] = {
+            "supportedModalities": ["Audio", "Video", "PhoneAudio"],
+            "audioPreference": "VoipAudio",
+            "signInAs": "Online",
+        }
+        if self._config.phone_number is not None:
+            body["phoneNumber"] = self._config.phone_number
+        url = links.url(href, "makeMeAvailable")
+        response = await self._client.send("POST", url, json=body)
+        problem = problem_in(response)
+        if response.status_code == 403 and (problem is None or problem.subcode is None):
+            # Older servers take no other modality: then calls ring the user's phone, and can only be declined here.
+            body |= {"supportedModalities": ["PhoneAudio"], "audioPreference": "PhoneAudio"}
+            response = await self._client.send("POST", url, json=body)
+            problem = problem_in(response)
+        already = problem is not None and problem.subcode == "AlreadyExists"
+        if not response.is_success and not already:
+            raise links.refusal(response, "makeMeAvailable")
+
+    async def refresh(self, rel: str) -> None:
+        """Read one of the application's own resources, such as `communication`, anew."""
+        if not self._href:
+            raise ProviderError(f"GET {rel}: the session has no application now; it is made again", provider="ucwa")
+        as_of = self._host.stamp()
+        application = await self.links.get(self._href, "application")
+        part, linked = application.part(rel), application.link(rel)
+        if part is None and linked is not None:
+            part = await self.links.get(linked, rel)
+        if part is not None:
+            self.resources.put(part, as_of)
+
+    # Running
+
+    async def run(self) -> None:
+        """Read the event channel. Where the server has lost the application, its calls are ended and it is replaced."""
+        failure: ProviderError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._client.keep_fresh)
+            if self._config.available:
+                tasks.start_soon(self._report_activity)
+            try:
+                await self._run_channel()
+            except ProviderError as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _run_channel(self) -> None:
+        if self._doubted and self._may_make_another() and await self._has_moved(self.links.base):
+            await self._replace("the user's pool has moved")
+        while self._channel is not None:
+            try:
+                await self._channel.run()
+            except ApplicationLost as lost:
+                moved = (lost.code or "").endswith("CannotRedirect")
+                self._channel.lose_calls("application lost")
+                if not (lost.again or moved) or not self._may_make_another():
+                    raise
+                if moved:
+                    self._applications = ""
+                    await self._host.clock.sleep_until(self._host.clock.now() + _MOVING)
+                await self._replace(f"application lost: {lost.code}")
+            except ProviderError as error:
+                self._doubted = error.status in (None, 403, 502)
+                raise
+
+    async def _replace(self, why: str) -> None:
+        """Make another application; the calls of the one before are lost with it."""
+        since = self._channel.heard_as_of if self._channel is not None else self._host.stamp()
+        if self._channel is not None:
+            self._channel.lose_calls("application lost")
+        await self.sign_in()
+        self._doubted = False
+        self._made_at.append(self._host.clock.now())
+        self._host.report(Gap(as_of=self._host.stamp(), since=since, why=why))
+
+    def _may_make_another(self) -> bool:
+        """A server that forgets every application at once must not be asked for ever."""
+        now = self._host.clock.now()
+        self._made_at = [made for made in self._made_at if now - made < 3600.0]
+        return len(self._made_at) < _NEW_APPLICATIONS_PER_HOUR
+
+    async def _fetch(self, href: str, read_timeout: float) -> httpx.Response:
+        return await self._client.send("GET", self.links.url(href, "events"), read_timeout=read_timeout)
+
+    def _observe(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
+
+    async def _report_activity(self) -> None:
+        clock = self._host.clock
+        while True:
+            await clock.sleep_until(clock.now() + _ACTIVITY)
+            # A missed report costs presence, not calls; a lost application shows itself on the event channel.
+            with suppress(ProviderError):
+                me = self.resources.only("me")
+                if me is None or me.link("reportMyActivity") is None:
+                    await self.refresh("me")
+                    me = self.resources.only("me")
+                href = me.link("reportMyActivity") if me is not None else None
+                if href is not None:
+                    await self._client.send("POST", self.links.url(href, "reportMyActivity"))
