@@ -35,14 +35,24 @@ class EventDraft(Protocol):
 
 
 class StreamFold:
-    """What one report does to the streams of one call. `view` is the call with the rest of the report folded in."""
+    """What one report does to the streams of one call.
 
-    __slots__ = ("_events", "_explain", "_report", "_stamps", "_streams", "_view")
+    `view` is the call as it was; `folded` returns it with the rest of the report folded in, and with the given streams.
+    """
+
+    __slots__ = ("_events", "_explain", "_folded", "_report", "_stamps", "_streams", "_were")
 
     def __init__(
-        self, view: CallView, report: CallReport, stamps: Stamps, explain: Explain, events: list[EventDraft]
+        self,
+        view: CallView,
+        folded: Callable[[tuple[StreamView, ...]], CallView],
+        report: CallReport,
+        stamps: Stamps,
+        explain: Explain,
+        events: list[EventDraft],
     ) -> None:
-        self._view = view
+        self._were = view.streams
+        self._folded = folded
         self._report = report
         self._stamps = stamps
         self._explain = explain
@@ -133,11 +143,12 @@ class StreamFold:
 
     def _end(self, stream: StreamView) -> StreamView:
         """Say why a stream ended while its call goes on: what the provider said, else what we asked, else unknown."""
+        view = self._folded(self._were)
         told = Termination()
         if stream.cause is not None and stream.cause.said:
-            told = replace(self._explain(stream.cause, self._view), sip=stream.cause.sip, q850=stream.cause.q850)
-        asked = self._view.asked_to_stop(stream.id) or self._view.asked_to_end
-        return replace(stream, ended_as_of=self._report.as_of, termination=_of_stream(told, asked, self._view))
+            told = replace(self._explain(stream.cause, view), sip=stream.cause.sip, q850=stream.cause.q850)
+        asked = view.asked_to_stop(stream.id) or view.asked_to_end
+        return replace(stream, ended_as_of=self._report.as_of, termination=_of_stream(told, asked, view))
 
 
 def end_streams(
@@ -177,11 +188,14 @@ def _merge(stream: StreamView, said: StreamReport, report: CallReport) -> Stream
         if said.state is not StreamState.UNKNOWN and said.state is not StreamState.ENDED:
             stamps.raise_to("live", report.as_of)
             started_as_of = min(started_as_of, report.as_of)
-    return replace(
-        stream,
+    # Not `replace`, which takes longer than all the rest of it.
+    return StreamView(
+        id=stream.id,
         state=state,
         confirmed_by=confirmed_by,
         started_as_of=started_as_of,
+        ended_as_of=stream.ended_as_of,
+        termination=stream.termination,
         modality=stamps.newest("modality", stream.modality, said.modality, Modality.UNKNOWN),
         transport=stamps.newest("transport", stream.transport, said.transport, Transport.UNKNOWN),
         direction=stamps.newest("direction", stream.direction, said.direction, MediaDirection.UNKNOWN),

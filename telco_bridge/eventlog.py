@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
 import anyio
@@ -21,7 +20,9 @@ class EventLog:
     """
 
     def __init__(self, *, capacity: int) -> None:
-        self._events: deque[Event] = deque(maxlen=capacity)
+        # A deque would be five times as large for a call of which little is told.
+        self._events: list[Event] = []
+        self._capacity = capacity
         self._written = 0
         self._grown: anyio.Event | None = None
         self.closed = False
@@ -37,6 +38,8 @@ class EventLog:
         for event in events:
             self._events.append(event)
             self._written += 1
+        if len(self._events) > self._capacity + self._capacity // 8:
+            del self._events[: -self._capacity]
         if self._written != before:
             self.wake()
 
@@ -59,8 +62,8 @@ class EventLog:
 
     def at(self, position: int) -> Event | int:
         """The event at a position, or how many from there on are no longer kept."""
-        first = self._written - len(self._events)
-        return self._events[position - first] if position >= first else first - position
+        first = self._written - min(len(self._events), self._capacity)
+        return self._events[position - self._written] if position >= first else first - position
 
 
 class Cursor(AsyncIterator[Event]):

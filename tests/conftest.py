@@ -12,8 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from telco_bridge.sandbox import Sandbox
+
+# How long an example takes is the machine's business, and says nothing about a promise.
+settings.register_profile("telco_bridge", deadline=None)
+settings.load_profile("telco_bridge")
 
 SENTENCE = "Good morning. You have reached the night desk, please tell me what I can do for you."
 
