@@ -112,7 +112,12 @@ def _problems(plugin: ProviderPlugin[BaseModel]) -> Iterator[str]:
     emulator: object = plugin.emulator
     if emulator is not None and not callable(emulator):
         yield f"has {_a(emulator)} as emulator: give a function that takes an Exchange, or None"
-    for field, given in (("diagnose", "a configuration and a Capture"), ("commands", "a Typer and a ReadProfile")):
+    optional = {
+        "together": "a CallView",
+        "diagnose": "a configuration and a Capture",
+        "commands": "a Typer and a ReadProfile",
+    }
+    for field, given in optional.items():
         value = getattr(plugin, field)
         if value is not None and not callable(value):
             yield f"has {_a(value)} as {field}: give a function that takes {given}, or None"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -278,7 +278,12 @@ class Dispatch:
         if isinstance(command, HangUp):
             # A call that has no name yet cannot be offered an end by the provider, and must be endable all the same.
             return not record.view.over
-        return all(self.can(capability, record.view) for capability in command.needs)
+        missing = {capability for capability in command.needs if not self.can(capability, record.view)}
+        return not missing or any(missing <= group <= command.needs for group in self._together(record.view))
+
+    def _together(self, view: CallView) -> Collection[frozenset[Capability]]:
+        """What may be asked now only at once."""
+        return self._plugin.together(view) if self._plugin.together is not None and not view.over else ()
 
     def _withdraw(self, record: CallRecord, command: Command, *, owned: bool) -> None:
         self._switchboard.settle(record, command)

@@ -17,7 +17,7 @@ and whose value is a module with the one hook:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -45,7 +45,7 @@ from .audio.wire import (
     Unintelligible,
 )
 from .capabilities import Capability, Support, SupportLevel
-from .clock import Clock
+from .clock import Clock, SystemClock
 from .commands import (
     Answer,
     Channels,
@@ -198,6 +198,7 @@ __all__ = [
     "StreamView",
     "Support",
     "SupportLevel",
+    "SystemClock",
     "Termination",
     "TerminationReason",
     "TooLate",
@@ -451,8 +452,9 @@ class ProviderPlugin(Generic[C]):
     """Everything the core knows of a provider before it connects.
 
     `config_model` is a pydantic model with `extra="forbid"` and secrets as `SecretStr`. `explain` translates a raw
-    cause, `possible` says what the state allows now; both are pure and total. `emulator` puts the provider's own
-    protocol in front of a simulated network, where the plugin brings one.
+    cause, `possible` says what the state allows now; both are pure and total. `together` adds what the state allows
+    only at once, such as stopping audio and video of a call that lets neither go alone. `emulator` puts the provider's
+    own protocol in front of a simulated network, where the plugin brings one.
 
     `diagnose` explains why a request's signature did not match, for `telco-bridge doctor webhook`: it tells no key, and
     no signature. `commands` adds what follows `telco-bridge NAME`; it is called only when somebody asks for that.
@@ -464,6 +466,7 @@ class ProviderPlugin(Generic[C]):
     explain: Callable[[Cause, CallView], Termination]
     possible: Callable[[CallView], frozenset[Capability]]
     connect: Connect[C]
+    together: Callable[[CallView], Collection[frozenset[Capability]]] | None = None
     reasons: Sequence[ReasonRow] = ()
     emulator: Callable[[Exchange], Emulator] | None = None
     diagnose: Callable[[C, Capture], Diagnosis] | None = None

@@ -129,6 +129,8 @@ class ReasonPromises:
         @given(_views())
         def tells(view: CallView) -> None:
             able = plugin.possible(view)
+            if plugin.together is not None:
+                able = able.union(*plugin.together(view))
 
             undeclared = [str(c) for c in able if c not in plugin.support or not plugin.support[c].usable]
             assert not undeclared

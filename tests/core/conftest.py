@@ -197,6 +197,7 @@ class Script:
         self.media: Callable[[WebRequest], MediaWire] = _no_media
         self.explain: Callable[[Cause, CallView], Termination] = explain
         self.possible: Callable[[CallView], frozenset[Capability]] = possible
+        self.together: tuple[frozenset[Capability], ...] = ()
         self._numbers = 0
 
     # The plugin ---------------------------------------------------------------------------------------------------
@@ -212,6 +213,7 @@ class Script:
             support=full | emulated | cannot | self.support,
             explain=lambda cause, view: self.explain(cause, view),
             possible=lambda view: self.possible(view),
+            together=lambda view: self.together,
             connect=self.connect,
         )
 

@@ -69,6 +69,7 @@ def complaint(**wrong: object) -> str:
         ("support", {Capability.DIAL: Support("full")}, "supports dial at the level 'full': write SupportLevel.FULL"),  # type: ignore[arg-type]
         ("explain", None, "has None as explain: give a function"),
         ("possible", frozenset(), "has a frozenset as possible: give a function"),
+        ("together", (), "has a tuple as together: give a function that takes a CallView, or None"),
         ("connect", "acme", "has a str as connect: give a function"),
         ("emulator", "acme", "has a str as emulator: give a function that takes an Exchange, or None"),
         ("reasons", None, "has None as reasons: give a tuple of ReasonRow"),

@@ -172,6 +172,24 @@ async def test_a_stop_that_is_too_late_for_no_visible_reason_is_not_possible(scr
     assert call.asked is None
 
 
+async def test_what_the_state_allows_only_at_once_is_sent_at_once(script: Script, call: Call) -> None:
+    both = frozenset({Capability.STOP_AUDIO, Capability.STOP_VIDEO})
+    up = (stream("audio"), stream("video", modality=Modality.VIDEO))
+    script.possible = lambda view: frozenset({Capability.HANG_UP, Capability.STOP_REASON})
+    script.together = (both,)
+    script.truth["c1"] = known("c1", CallState.CONNECTED, streams=up, streams_complete=True)
+    script.report(script.truth["c1"])
+
+    with pytest.raises(NotPossibleNow):
+        await call.stop(Modality.AUDIO)
+    script.truth["c1"] = known("c1", CallState.CONNECTED, streams=(), streams_complete=True)
+    script.on(StopMedia, AnswerLost("reset"))
+    await call.stop(Modality.AUDIO, Modality.VIDEO)
+
+    assert script.sent == ["Dial", "StopMedia"]
+    assert not call.can(Capability.STOP_AUDIO)
+
+
 async def test_a_stop_whose_answer_was_lost_is_settled_by_a_read(script: Script, call: Call) -> None:
     script.on(StopMedia, AnswerLost("reset"))
     script.truth["c1"] = known("c1", CallState.CONNECTED, streams=(), streams_complete=True)
