@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
+    import ssl
+
     from httpx._client import UseClientDefault
     from httpx._types import AuthTypes
 
@@ -53,10 +55,10 @@ def origin(url: httpx.URL | str) -> str:
 class SpreadTransport(httpx.AsyncBaseTransport):
     """Sends each request through the least busy of several small pools."""
 
-    def __init__(self, pools: int = 32, per_pool: int = 2) -> None:
+    def __init__(self, pools: int = 32, per_pool: int = 2, *, trust: ssl.SSLContext | None = None) -> None:
         limits = httpx.Limits(max_connections=per_pool * 16, max_keepalive_connections=per_pool, keepalive_expiry=_KEPT)
         # One for all pools: loading the certificates takes some 20 ms.
-        trust = httpx.create_ssl_context(trust_env=False)
+        trust = trust or httpx.create_ssl_context(trust_env=False)
         self._pools = [httpx.AsyncHTTPTransport(verify=trust, limits=limits) for _ in range(pools)]
         self._busy = [0] * pools
 
@@ -97,26 +99,28 @@ async def open_client(
     *origins: str,
     auth: httpx.Auth | tuple[str, str] | None = None,
     timeout: float = 10.0,
+    trust: ssl.SSLContext | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """Open a client for these origins only. `timeout` is in seconds, for each of connecting, sending and reading.
 
-    `transport` replaces the connections themselves, for tests.
+    `trust` says whose certificates are believed, by default those of the public authorities. `transport` replaces the
+    connections themselves, for tests.
     """
-    guarded = _OneOriginTransport(transport if transport is not None else _connections(), origins)
+    guarded = _OneOriginTransport(transport if transport is not None else _connections(trust), origins)
     async with _Client(guarded, auth=auth, timeout=timeout) as client:
         yield client
 
 
-def _connections() -> httpx.AsyncBaseTransport:
+def _connections(trust: ssl.SSLContext | None = None) -> httpx.AsyncBaseTransport:
     """The fastest connections that the running event loop allows."""
     if _on_asyncio():
         with suppress(ImportError):
             from ._aiohttp import AiohttpTransport
 
-            trust = httpx.create_ssl_context(trust_env=False)
+            trust = trust or httpx.create_ssl_context(trust_env=False)
             return AiohttpTransport(trust, connections=_MAX_CONNECTIONS, keepalive=_KEPT)
-    return SpreadTransport()
+    return SpreadTransport(trust=trust)
 
 
 def _on_asyncio() -> bool:
@@ -246,7 +250,11 @@ def _plain(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    told: BaseException | None = error
+    while told is not None and not str(told):
+        # On trio only the cause tells, for example, what is wrong with a certificate.
+        told = told.__cause__ or told.__context__
+    return f"{type(error).__name__}: {told}" if told is not None else type(error).__name__
 
 
 def retry_after(response: httpx.Response, *, now: float) -> float | None:
