@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-PURE := telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/modalities.py,plugins/*/reasons.py
+PURE := telco_bridge/transitions.py,telco_bridge/_st*.py,plugins/*/decode.py,plugins/*/invitations.py,plugins/*/modalities.py,plugins/*/reasons.py,plugins/*/successions.py
 
 # Most tests wait for a network's time and not for a processor.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
@@ -35,7 +35,7 @@ unit: .venv/ready    ## the tests, on asyncio and trio
 
 promises: .venv/ready    ## every branch of what is pure is reached by the tests of its own
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/test_transitions.py tests/signalwire/test_decode.py tests/signalwire/test_reasons.py tests/ucwa/test_decode.py tests/ucwa/test_reasons.py
+	$(BIN)/coverage run -m pytest -q tests/test_transitions.py tests/signalwire/test_decode.py tests/signalwire/test_reasons.py tests/ucwa/test_decode.py tests/ucwa/test_moves.py tests/ucwa/test_reasons.py
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100
 
 third-party: .venv/third-party    ## the tests of the example plugin, which is a distribution of its own

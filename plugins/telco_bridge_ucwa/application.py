@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
 import httpx
 
-from telco_bridge.provider import AnswerLost, Gap, Host, NotSent, ProviderError
+from telco_bridge.provider import AnswerLost, AuthenticationFailed, Gap, Host, NotSent, ProviderError
 
 from .auth import SignedClient
-from .channel import ApplicationLost, EventChannel
-from .config import UcwaConfig
+from .body import Unreadable
+from .channel import EventChannel
+from .config import OLD_MODALITIES, AudioPreference, UcwaConfig
 from .discovery import find_applications
-from .links import Links, refused
+from .links import Links
+from .poll import ApplicationLost, Loss
+from .problems import problem_in, refused
+from .reads import Reads
 from .resources import Resources
-from .wire import Event, Resource, Unreadable, problem_in, resource_in
+from .wire import Event, Resource, resource_in
 
 __all__ = ["Application"]
 
@@ -30,12 +34,16 @@ _MOVING = 5.0
 """Seconds after which the new pool of a user who has been moved is looked for."""
 _ACTIVITY = 180.0
 """UCWA documents that an available user must be reported active every four minutes."""
+_ACTIVITY_AGAIN = 20.0
+"""Seconds after which a report that failed is repeated, within the four minutes."""
+_STARTING = (1.0, 2.0, 4.0)
+"""Seconds between questions for `me`, which UCWA documents to be refused while the application is being started."""
 
 
 class Application:
     """A signed-in application: its links, what is known of its resources, and its event channel.
 
-    `resources` and `links` are replaced where the server has lost the application and it is made again.
+    `resources`, `links` and `reads` are replaced where the server has lost the application and it is made again.
     """
 
     def __init__(self, client: SignedClient, config: UcwaConfig, host: Host) -> None:
@@ -45,13 +53,19 @@ class Application:
         self._applications = ""
         self._for_guests = False
         self._href = ""
+        self._endpoint_id = config.endpoint_id
         self._doubted = False
         self._channel: EventChannel | None = None
+        self._lost: ApplicationLost | None = None
         self._made_at: list[float] = []
+        self._active_by = 0.0
         self.resources = Resources(config.entry)
         self.links = Links(client, host.clock, base=config.entry)
+        self.reads = Reads(client, self.links, host.clock)
         self.observers: list[Callable[[Event], None]] = []
         """Told of every event, in order, once the resources have taken it."""
+        self.recoveries: list[Callable[[], Awaitable[None]]] = []
+        """Awaited, in order, where events were missed: each reads again what it keeps."""
 
     @property
     def channel(self) -> EventChannel | None:
@@ -65,7 +79,7 @@ class Application:
         what = "POST applications"
         response = await self._post_application()
         if response.status_code not in (200, 201):
-            raise refused(response, what, now=self._host.clock.now())
+            raise self._not_made(response, what)
         try:
             application = resource_in(response, rel="application")
         except Unreadable as error:
@@ -116,8 +130,21 @@ class Application:
     async def _post(self, applications: str) -> httpx.Response:
         body = {"userAgent": self._config.user_agent, "culture": self._config.culture}
         if not self._for_guests:
-            body["endpointId"] = self._config.endpoint_id or str(uuid.uuid4())
+            body["endpointId"] = self._endpoint_id or str(uuid.uuid4())
         return await self._client.send("POST", applications, json=body)
+
+    def _not_made(self, response: httpx.Response, what: str) -> ProviderError:
+        problem = problem_in(response)
+        if response.status_code != 403 or (problem is not None and problem.subcode is not None):
+            return refused(response, what, now=self._host.clock.now())
+        return AuthenticationFailed(
+            f"{what}: HTTP 403: the server knows {self._config.who} and allows no application. UCWA documents three "
+            "reasons: the user's policy allows no mobile one, or no desktop one, or the user joins from a federated "
+            "server that is too old (OCS 2007 R2). Ask the administrator for the user's client policy.",
+            provider="ucwa",
+            code=problem.name if problem is not None else None,
+            status=403,
+        )
 
     async def _has_moved(self, before: str) -> bool:
         """Whether autodiscovery leads somewhere else now than to the pool that gives trouble."""
@@ -136,21 +163,41 @@ class Application:
         for rel in ("communication", "me"):
             part, linked = application.part(rel), application.link(rel)
             if part is None and linked is not None:
-                part = await links.get(linked, rel)
+                part = await self._started(links, linked, rel)
             if part is not None:
                 resources.put(part, as_of)
         if self._config.available:
             await self._make_available(resources, links)
         self.resources, self.links = resources, links
+        self.reads = Reads(
+            self._client,
+            links,
+            self._host.clock,
+            batch=application.link("batch"),
+            accept=self._config.format.media_type,
+        )
         self._channel = EventChannel(
             events=events,
+            renew=self._events,
             fetch=self._fetch,
             read=links.get,
             resources=resources,
             host=self._host,
-            poll_timeout=self._config.poll_timeout,
+            timing={"timeout": self._config.poll_timeout},
             observe=self._observe,
+            recover=self._recover,
         )
+
+    async def _started(self, links: Links, href: str, rel: str) -> Resource:
+        """Read a part of the application as soon as it can be read."""
+        for pause in _STARTING:
+            try:
+                return await links.get(href, rel)
+            except ProviderError as error:
+                if rel != "me" or error.status != 409:
+                    raise
+            await self._host.clock.sleep_until(self._host.clock.now() + pause)
+        return await links.get(href, rel)
 
     async def _make_available(self, resources: Resources, links: Links) -> None:
         me = resources.only("me")
@@ -159,35 +206,60 @@ class Application:
             return
         # Calls come to the application, which may have them answered on the user's phone.
         body: dict[str, object] = {
-            "supportedModalities": ["Audio", "Video", "PhoneAudio"],
-            "audioPreference": "VoipAudio",
-            "signInAs": "Online",
+            "supportedModalities": list(self._config.supported_modalities),
+            "audioPreference": self._config.audio_preference,
+            "signInAs": self._config.sign_in_as,
         }
         if self._config.phone_number is not None:
             body["phoneNumber"] = self._config.phone_number
         url = links.url(href, "makeMeAvailable")
         response = await self._client.send("POST", url, json=body)
         problem = problem_in(response)
-        if response.status_code == 403 and (problem is None or problem.subcode is None):
+        fewer = [modality for modality in self._config.supported_modalities if modality in OLD_MODALITIES]
+        reduced = 0 < len(fewer) < len(self._config.supported_modalities)
+        if response.status_code == 403 and (problem is None or problem.subcode is None) and reduced:
             # Older servers take no other modality: then calls ring the user's phone, and can only be declined here.
-            body |= {"supportedModalities": ["PhoneAudio"], "audioPreference": "PhoneAudio"}
+            body |= {"supportedModalities": fewer, "audioPreference": AudioPreference.PHONE}
             response = await self._client.send("POST", url, json=body)
             problem = problem_in(response)
         already = problem is not None and problem.subcode == "AlreadyExists"
         if not response.is_success and not already:
             raise links.refusal(response, "makeMeAvailable")
+        self._active_by = self._host.clock.now() + _ACTIVITY
 
-    async def refresh(self, rel: str) -> None:
-        """Read one of the application's own resources, such as `communication`, anew."""
-        if not self._href:
-            raise ProviderError(f"GET {rel}: the session has no application now; it is made again", provider="ucwa")
+    async def refresh(self, *rels: str) -> None:
+        """Read some of the application's own resources, such as `communication`, anew."""
         as_of = self._host.stamp()
-        application = await self.links.get(self._href, "application")
-        part, linked = application.part(rel), application.link(rel)
-        if part is None and linked is not None:
-            part = await self.links.get(linked, rel)
-        if part is not None:
-            self.resources.put(part, as_of)
+        application = await self._read(" and ".join(rels))
+        for rel in rels:
+            part, linked = application.part(rel), application.link(rel)
+            if part is None and linked is not None:
+                part = await self.links.get(linked, rel)
+            if part is not None:
+                self.resources.put(part, as_of)
+
+    async def _read(self, what: str) -> Resource:
+        if not self._href:
+            raise ProviderError(f"GET {what}: the session has no application now; it is made again", provider="ucwa")
+        return await self.links.get(self._href, "application")
+
+    async def _events(self) -> str:
+        events = (await self._read("events")).link("events")
+        if events is None:
+            raise ProviderError("GET application: the application has no events link", provider="ucwa")
+        return events
+
+    async def _recover(self) -> None:
+        """Read again what events may have told that were missed: the application first, then what others keep."""
+        for recovery in (self._recover_own, *self.recoveries):
+            # One that fails proves nothing about what the others read.
+            with suppress(ProviderError):
+                await recovery()
+
+    async def _recover_own(self) -> None:
+        await self.refresh("communication", "me")
+        if self._config.available:
+            await self._make_available(self.resources, self.links)
 
     # Running
 
@@ -207,31 +279,46 @@ class Application:
             raise failure
 
     async def _run_channel(self) -> None:
-        if self._doubted and self._may_make_another() and await self._has_moved(self.links.base):
+        if self._lost is None and self._doubted and self._may_make_another() and await self._has_moved(self.links.base):
             await self._replace("the user's pool has moved")
         while self._channel is not None:
+            if self._lost is not None:
+                await self._make_again(self._lost)
             try:
                 await self._channel.run()
             except ApplicationLost as lost:
-                moved = (lost.code or "").endswith("CannotRedirect")
-                self._channel.lose_calls("application lost")
-                if not (lost.again or moved) or not self._may_make_another():
-                    raise
-                if moved:
-                    self._applications = ""
-                    await self._host.clock.sleep_until(self._host.clock.now() + _MOVING)
-                await self._replace(f"application lost: {lost.code}")
+                self._lost = lost
+                self._channel.lose_calls(lost.loss)
             except ProviderError as error:
                 self._doubted = error.status in (None, 403, 502)
                 raise
+
+    async def _make_again(self, lost: ApplicationLost) -> None:
+        """Make another application in place of one that is lost, or raise why there is none: it is not asked again."""
+        if not lost.again or not self._may_make_another():
+            # Raised again and again: what was raised before must not grow behind it.
+            raise lost.with_traceback(None)
+        match lost.loss:
+            case Loss.MOVED:
+                self._applications = ""
+                await self._host.clock.sleep_until(self._host.clock.now() + _MOVING)
+            case Loss.REPLACED:
+                # It is the other program's now, which may go on with it.
+                self._href, self._endpoint_id = "", str(uuid.uuid4())
+            case Loss.SILENT:
+                # The server may know it still, and a user may have only so many.
+                await self.sign_out()
+            case _:
+                pass
+        await self._replace(f"application lost: {lost.code or lost.loss}")
 
     async def _replace(self, why: str) -> None:
         """Make another application; the calls of the one before are lost with it."""
         since = self._channel.heard_as_of if self._channel is not None else self._host.stamp()
         if self._channel is not None:
-            self._channel.lose_calls("application lost")
+            self._channel.lose_calls(Loss.MOVED)
         await self.sign_in()
-        self._doubted = False
+        self._doubted, self._lost = False, None
         self._made_at.append(self._host.clock.now())
         self._host.report(Gap(as_of=self._host.stamp(), since=since, why=why))
 
@@ -251,13 +338,29 @@ class Application:
     async def _report_activity(self) -> None:
         clock = self._host.clock
         while True:
-            await clock.sleep_until(clock.now() + _ACTIVITY)
+            await clock.sleep_until(self._active_by)
+            self._active_by = clock.now() + _ACTIVITY_AGAIN
             # A missed report costs presence, not calls; a lost application shows itself on the event channel.
             with suppress(ProviderError):
-                me = self.resources.only("me")
-                if me is None or me.link("reportMyActivity") is None:
-                    await self.refresh("me")
-                    me = self.resources.only("me")
-                href = me.link("reportMyActivity") if me is not None else None
-                if href is not None:
-                    await self._client.send("POST", self.links.url(href, "reportMyActivity"))
+                await self._be_active()
+
+    async def _be_active(self) -> None:
+        me = self.resources.only("me")
+        if me is None or me.link("reportMyActivity") is None:
+            await self.refresh("me")
+            me = self.resources.only("me")
+        href = me.link("reportMyActivity") if me is not None else None
+        if href is None:
+            # A guest, or a server that has lost sight of the user.
+            await self._make_available(self.resources, self.links)
+            self._active_by = self._host.clock.now() + _ACTIVITY
+            return
+        response = await self._client.send("POST", self.links.url(href, "reportMyActivity"))
+        if response.is_success:
+            self._active_by = self._host.clock.now() + _ACTIVITY
+            return
+        # The link is another one by now, or the server has forgotten that the user is available.
+        await self.refresh("me")
+        problem = problem_in(response)
+        if problem is not None and problem.subcode == "MakeMeAvailableRequired":
+            await self._make_available(self.resources, self.links)

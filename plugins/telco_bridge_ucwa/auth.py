@@ -10,27 +10,28 @@ from typing import Annotated, cast
 
 import anyio
 import httpx
-from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from telco_bridge.http import origin
 from telco_bridge.provider import AuthenticationFailed, Clock, ProviderError
 
+from .body import Form, written
 from .config import UcwaConfig
 from .hosts import Hosts
-from .tokens import Grant, Token, TokenRequest, TokenSource, from_command, seconds
-from .wire import Unreadable, bare, parse_json, parse_problem
+from .tickets import Tickets
+from .tokens import Token, TokenRequest, TokenSource, from_command
+from .wire import bare
 
-__all__ = ["Challenge", "SignedClient", "is_challenge", "parse_challenge"]
-
-_NO_JUDGEMENT = frozenset(
-    {"server_error", "temporarily_unavailable", "invalid_request", "invalid_scope", "unsupported_grant_type"}
-)
-"""The OAuth errors that say nothing about the credentials."""
+__all__ = ["Challenge", "SignedClient", "is_challenge", "parse_authority", "parse_challenge"]
 
 _RETRY = 60.0
 """Seconds between attempts to renew a token that is still good."""
 
-_SCHEME = re.compile(r"(?:^|[\s,])MsRtcOAuth(?=\s)", re.IGNORECASE)
+_CROSS_DOMAIN = "cross domain request from this origin"
+_READ = 2000
+"""Characters of a refusal that are searched."""
+
+_SCHEMES = {name: re.compile(rf"(?:^|[\s,]){name}(?=\s)", re.IGNORECASE) for name in ("MsRtcOAuth", "Bearer")}
 _PARAMETER = re.compile(r"""\s*,?\s*([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))""")
 
 
@@ -42,14 +43,6 @@ class Challenge(BaseModel):
         frozenset[str],
         BeforeValidator(lambda text: frozenset(grant.strip() for grant in text.split(",") if grant.strip())),
     ]
-
-
-class _Ticket(BaseModel):
-    """What a server gives. Of its other fields, the scope of the identity says nothing that a client could use."""
-
-    access_token: Annotated[SecretStr, BeforeValidator(lambda text: text or None)]
-    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
-    expires_in: Annotated[float | None, BeforeValidator(seconds)] = None
 
 
 @dataclass(slots=True)
@@ -66,21 +59,30 @@ def parse_challenge(headers: httpx.Headers) -> Challenge | None:
 
     UCWA documents the address with quotes and without.
     """
-    text = ", ".join(headers.get_list("www-authenticate"))
-    blanked = re.sub(r'"[^"]*"', lambda quoted: '"' + "x" * (len(quoted.group()) - 2) + '"', text)
-    scheme = _SCHEME.search(blanked)
-    if scheme is None:
-        return None
-    found: dict[str, str] = {}
-    position = scheme.end()
-    while (parameter := _PARAMETER.match(text, position)) is not None:
-        name, quoted, plain = parameter.groups()
-        found.setdefault(name.lower(), quoted if quoted is not None else plain)
-        position = parameter.end()
+    found = _parameters(headers, "MsRtcOAuth")
     try:
         return Challenge.model_validate({"href": found.get("href"), "grants": found.get("grant_type", "")})
     except ValidationError:
         return None
+
+
+def parse_authority(headers: httpx.Headers) -> str | None:
+    """Return the address of the Azure AD that the Bearer challenge names; None where it names none."""
+    return _parameters(headers, "Bearer").get("authorization_uri")
+
+
+def _parameters(headers: httpx.Headers, scheme: str) -> dict[str, str]:
+    """Return what the challenge of that scheme says; empty without one."""
+    text = ", ".join(headers.get_list("www-authenticate"))
+    blanked = re.sub(r'"[^"]*"', lambda quoted: '"' + "x" * (len(quoted.group()) - 2) + '"', text)
+    found: dict[str, str] = {}
+    begun = _SCHEMES[scheme].search(blanked)
+    position = len(text) if begun is None else begun.end()
+    while (parameter := _PARAMETER.match(text, position)) is not None:
+        name, quoted, plain = parameter.groups()
+        found.setdefault(name.lower(), quoted if quoted is not None else plain)
+        position = parameter.end()
+    return found
 
 
 class SignedClient:
@@ -88,8 +90,6 @@ class SignedClient:
 
     A 401, or a 403 that carries a challenge, fetches a token and repeats the request once: it had not been executed.
     After nine tenths of its life a token is replaced before the next request; one that is waiting keeps the old one.
-    Credentials that the server has judged and refused are not tried again, because repeated failures lock the
-    user's account.
     """
 
     def __init__(self, hosts: Hosts, config: UcwaConfig, clock: Clock) -> None:
@@ -98,7 +98,7 @@ class SignedClient:
         self._clock = clock
         self._held: dict[str, _Held] = {}
         self._renewing = anyio.Lock()
-        self._rejected: str | None = None
+        self._tickets = Tickets(hosts, config)
         source = config.token_source
         self._source: TokenSource | None = source if callable(source) or source is None else from_command(source)
 
@@ -108,25 +108,57 @@ class SignedClient:
         url: str,
         *,
         json: Mapping[str, object] | None = None,
+        form: Form | None = None,
+        etag: str | None = None,
+        revision: int | None = None,
         read_timeout: float | None = None,
     ) -> httpx.Response:
         """Send a request and return its answer, whatever its status but 401.
 
-        Raises `AuthenticationFailed`, `NotSent`, `AnswerLost`, and `ForeignOrigin` for a host that is not allowed.
+        `json` is the body as JSON says it; `form`, by default the configured one, is how it is written and which the
+        answer should have. `etag` is the version that is to be replaced, and `revision` the least one of the resource
+        that knows the inputs. Raises `AuthenticationFailed`, `NotSent`, `AnswerLost`, and `ForeignOrigin` for a host
+        that is not allowed.
         """
-        return await self._signed(lambda: self._request(method, url, json, read_timeout))
+        wanted = form or self._config.format
+        headers = {"Accept": wanted.media_type}
+        content: bytes | None = None
+        if json is not None:
+            content, headers["Content-Type"] = written(json, wanted)
+        if etag is not None:
+            headers["If-Match"] = f'"{etag}"'
+        if revision is not None:
+            headers["X-MS-RequiresMinResourceVersion"] = str(revision)
+        return await self._signed(lambda: self._request(method, url, headers, content, read_timeout))
+
+    async def post(self, url: str, content: bytes, *, content_type: str, accept: str | None = None) -> httpx.Response:
+        """POST a body of another type as it is. Raises what `send` raises."""
+        headers = {"Accept": accept or self._config.format.media_type, "Content-Type": content_type}
+        return await self._signed(lambda: self._request("POST", url, headers, content, None))
 
     async def describe(self, url: str, sdp: str) -> httpx.Response:
         """POST a session description as it is. Raises what `send` raises."""
-        return await self._signed(lambda: self._description(url, sdp))
+        return await self.post(url, sdp.encode(), content_type="application/sdp")
 
     async def _signed(self, make: Callable[[], httpx.Request]) -> httpx.Response:
+        response = await self._answer(make)
+        if _is_cross_domain(response):
+            raise AuthenticationFailed(
+                f"{response.request.method} {_bare(response.request.url)}: HTTP 403: the server takes the request for "
+                "that of a web page which is not on its list of allowed origins. The bridge names no origin: let the "
+                "proxy that adds Origin or X-Ms-Origin leave it out, or have the administrator allow that origin.",
+                provider="ucwa",
+                status=403,
+            )
+        return response
+
+    async def _answer(self, make: Callable[[], httpx.Request]) -> httpx.Response:
         request = make()
         host = origin(request.url)
         await self._renew_early(host)
         held = self._held.get(host)
         response = await self._send(request, held)
-        if not is_challenge(response):
+        if not is_challenge(response) or _is_cross_domain(response):
             return response
         renewed = await self._renew(response, held)
         response = await self._send(make(), renewed)
@@ -158,26 +190,17 @@ class SignedClient:
                 await self._renew_early(host)
 
     def _request(
-        self, method: str, url: str, json: Mapping[str, object] | None, read_timeout: float | None
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, read_timeout: float | None
     ) -> httpx.Request:
         timeout = httpx.Timeout(self._config.timeout, read=read_timeout or self._config.timeout)
         try:
             return httpx.Request(
-                method,
-                url,
-                json=json,
-                headers={"Accept": "application/json"},
-                extensions={"timeout": timeout.as_dict()},
+                method, url, content=content, headers=headers, extensions={"timeout": timeout.as_dict()}
             )
         except httpx.InvalidURL as error:
             raise ProviderError(
                 f"{method}: the server gave a link that is no URL: {bare(url)}", provider="ucwa"
             ) from error
-
-    def _description(self, url: str, sdp: str) -> httpx.Request:
-        plain = self._request("POST", url, None, None)
-        headers = {"Accept": "application/json", "Content-Type": "application/sdp"}
-        return httpx.Request("POST", plain.url, content=sdp.encode(), headers=headers, extensions=plain.extensions)
 
     async def _send(self, request: httpx.Request, held: _Held | None) -> httpx.Response:
         if held is not None:
@@ -211,10 +234,11 @@ class SignedClient:
         return held is not None and held.renewal is not None and held.renewal <= self._clock.now()
 
     async def _take(self, request: TokenRequest, old: _Held | None) -> _Held:
-        if self._rejected is not None:
-            raise AuthenticationFailed(self._rejected, provider="ucwa")
         asked = self._clock.now()
-        token = await (self._sourced(self._source, request) if self._source else self._granted(request, old))
+        if self._source is not None:
+            token = await self._sourced(self._source, request)
+        else:
+            token = await self._tickets.get(request, renewed=old.token if old is not None else None)
         if not token.is_sendable:
             raise AuthenticationFailed(f"the token for {request.host} holds what no header may", provider="ucwa")
         held = self._held[request.host] = _Held(token, request, token.renewal(asked))
@@ -224,6 +248,9 @@ class SignedClient:
         """Return what the server asks for."""
         asked_by = _bare(response.request.url)
         challenge = parse_challenge(response.headers)
+        authority = parse_authority(response.headers)
+        if challenge is None and authority is not None and self._source is not None:
+            return TokenRequest(host=origin(response.request.url), href="", grants=frozenset(), authority=authority)
         if challenge is None:
             raise AuthenticationFailed(
                 f"{asked_by} asks for a sign-in that is not MsRtcOAuth, the one of on-premises servers",
@@ -236,20 +263,12 @@ class SignedClient:
             raise ProviderError(
                 f"{asked_by} gave a token address that is no URL: {bare(challenge.href)}", provider="ucwa"
             ) from error
-        grant = None if self._source else self._grant
-        if grant is not None and grant not in challenge.grants:
-            hint = "Ask the administrator to enable forms sign-in" if grant is Grant.PASSWORD else "Guests may not join"
-            raise AuthenticationFailed(
-                f"{asked_by} does not offer the {_name(grant)} grant, only "
-                f"{', '.join(sorted(challenge.grants)) or 'none'}. {hint}, or set token_source.",
-                provider="ucwa",
-                status=response.status_code,
-            )
-        return TokenRequest(host=origin(response.request.url), href=str(href), grants=challenge.grants)
-
-    @property
-    def _grant(self) -> Grant:
-        return Grant.ANONYMOUS if self._config.conference_key is not None else Grant.PASSWORD
+        request = TokenRequest(
+            host=origin(response.request.url), href=str(href), grants=challenge.grants, authority=authority
+        )
+        if self._source is None:
+            self._tickets.check(request, asked_by)
+        return request
 
     async def _sourced(self, source: TokenSource, request: TokenRequest) -> Token:
         try:
@@ -267,75 +286,18 @@ class SignedClient:
             )
         return token
 
-    async def _granted(self, request: TokenRequest, old: _Held | None) -> Token:
-        form: dict[str, str] = {"grant_type": self._grant}
-        config = self._config
-        if config.conference_key is not None:
-            form["password"] = config.conference_key.get_secret_value()
-            form["ms_rtc_conferenceuri"] = config.conference_uri or ""
-            if old is not None:
-                # Without it the guest would become somebody else.
-                form["ms_rtc_renew"] = old.token.value.get_secret_value()
-        elif config.password is not None:
-            form["username"] = config.username or ""
-            form["password"] = config.password.get_secret_value()
-        href = httpx.URL(request.href)
-        wanted = httpx.Request(
-            "POST",
-            href,
-            data=form,
-            headers={
-                "Accept": "application/json",
-                "Content-Type": "application/x-www-form-urlencoded;charset=UTF-8",
-            },
-            extensions={"timeout": httpx.Timeout(config.timeout).as_dict()},
-        )
-        return self._token(await self._hosts.send(wanted), href)
-
-    def _token(self, answer: httpx.Response, href: httpx.URL) -> Token:
-        if answer.status_code in (400, 401, 403):
-            oauth, ucwa = _error_words(answer)
-            word = oauth or ucwa
-            what = "conference_uri and conference_key" if self._grant is Grant.ANONYMOUS else "username and password"
-            message = (
-                f"POST {_bare(href)}: the server refuses the {_name(self._grant)} grant for {self._config.who}"
-                f" ({word or f'HTTP {answer.status_code}'}). Check {what}"
-            )
-            if oauth is not None and oauth not in _NO_JUDGEMENT:
-                message = self._rejected = f"{message}; they are not tried again."
-            else:
-                message = f"{message}, and that this is the server's token address: it did not judge them."
-            raise AuthenticationFailed(message, provider="ucwa", code=word, status=answer.status_code)
-        try:
-            if answer.status_code == 200:
-                ticket = _Ticket.model_validate(dict(parse_json(answer.content)))
-                return Token(value=ticket.access_token, type=ticket.token_type, lifetime=ticket.expires_in)
-        except (Unreadable, ValidationError):
-            # Not chained: a validation error quotes its input, which may be a token.
-            raise ProviderError(f"POST {_bare(href)}: the answer is no token", provider="ucwa", status=200) from None
-        raise ProviderError(
-            f"POST {_bare(href)}: no token, HTTP {answer.status_code}", provider="ucwa", status=answer.status_code
-        )
-
 
 def is_challenge(response: httpx.Response) -> bool:
     """Whether the answer asks for a token, or for another one."""
     return response.status_code == 401 or (response.status_code == 403 and "www-authenticate" in response.headers)
 
 
-def _name(grant: Grant) -> str:
-    return grant.rpartition(":")[2]
-
-
-def _error_words(answer: httpx.Response) -> tuple[str | None, str | None]:
-    """The OAuth error, and UCWA's own, where the answer has them."""
-    try:
-        data = parse_json(answer.content)
-    except Unreadable:
-        return None, None
-    word = data.get("error")
-    problem = parse_problem(data)
-    return word if isinstance(word, str) else None, problem.name if problem is not None else None
+def _is_cross_domain(response: httpx.Response) -> bool:
+    """Whether the server refuses the page that it thinks is asking. UCWA documents the words, and no code."""
+    if response.status_code != 403:
+        return False
+    said = [response.reason_phrase, *response.headers.values(), response.text[:_READ]]
+    return any(_CROSS_DOMAIN in words for words in said)
 
 
 def _bare(url: httpx.URL) -> str:

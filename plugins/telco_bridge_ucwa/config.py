@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
 
+from .body import Form
 from .tokens import TokenSource
 
-__all__ = ["UcwaConfig"]
+__all__ = ["OLD_MODALITIES", "AudioPreference", "SignInAs", "SupportedModality", "UcwaConfig"]
 
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _NUMBERS = re.compile(r"[0-9.]+")
 _PORTS = {"http": 80, "https": 443}
+
+
+class AudioPreference(StrEnum):
+    """Where incoming audio calls ring, and how: UCWA's words."""
+
+    VOIP = "VoipAudio"
+    PHONE = "PhoneAudio"
+
+
+class SupportedModality(StrEnum):
+    """What an application takes of incoming conversations: UCWA's words."""
+
+    AUDIO = "Audio"
+    VIDEO = "Video"
+    PHONE_AUDIO = "PhoneAudio"
+    MESSAGING = "Messaging"
+    APPLICATION_SHARING = "ApplicationSharing"
+    DATA_COLLABORATION = "DataCollaboration"
+    PANORAMIC_VIDEO = "PanoramicVideo"
+
+
+OLD_MODALITIES = frozenset({SupportedModality.PHONE_AUDIO, SupportedModality.MESSAGING})
+"""All that older servers let an application take."""
+
+
+class SignInAs(StrEnum):
+    """The presence that a user signs in with: UCWA's words."""
+
+    ONLINE = "Online"
+    BUSY = "Busy"
+    DO_NOT_DISTURB = "DoNotDisturb"
+    BE_RIGHT_BACK = "BeRightBack"
+    AWAY = "Away"
+    OFF_WORK = "Offwork"
 
 
 class UcwaConfig(BaseModel):
@@ -26,11 +63,14 @@ class UcwaConfig(BaseModel):
     down, to the one that is configured, and to no other that does not stand in `allowed_hosts`, as `host`,
     `host:port` or `https://host:port`.
 
-    Who signs in is said by exactly one of `password`, with a `username`; `token_source`, which is a function or the
-    words of a command; and `conference_key`, with a `conference_uri`: a guest of that meeting.
+    Who signs in is said by exactly one of `password`, with a `username`; `windows` without a password, which proves the
+    ticket of whoever runs the program; `token_source`, which is a function or the words of a command; and
+    `conference_key`, with a `conference_uri`: a guest of that meeting. `windows` beside a password proves it by NTLM or
+    Kerberos in place of sending it.
 
     `phone_number` is the user's own phone, which the server rings first for phone audio; without it the server uses
-    the one it knows. `available` makes the user reachable for incoming calls for as long as the bridge is open.
+    the one it knows. `available` makes the user reachable for incoming calls for as long as the bridge is open:
+    `audio_preference` says where they ring, `supported_modalities` what is taken, `sign_in_as` what others see.
     `endpoint_id` must be unique per running program; by default every connection makes a new one.
     """
 
@@ -47,9 +87,15 @@ class UcwaConfig(BaseModel):
         default=None, description="The applications resource itself, in place of user_url."
     )
     username: str | None = Field(
-        default=None, min_length=1, description="The user that the bridge signs in as, ada@example.org."
+        default=None,
+        min_length=1,
+        description="The user that the bridge signs in as: ada@example.org, or EXAMPLE\\ada with a domain beside it.",
     )
     password: SecretStr | None = Field(default=None, min_length=1, description="The user's password.")
+    windows: bool = Field(
+        default=False,
+        description="Windows sign-in (NTLM, Kerberos), with the password or without one as the user of this program.",
+    )
     token_source: TokenSource | tuple[str, ...] | None = Field(
         default=None,
         repr=False,
@@ -79,14 +125,33 @@ class UcwaConfig(BaseModel):
     available: bool = Field(
         default=False, description="Whether the user is reachable for incoming calls while the bridge is open."
     )
+    audio_preference: AudioPreference = Field(
+        default=AudioPreference.VOIP,
+        description="Where incoming audio calls ring: VoipAudio, at the application; PhoneAudio, on the user's phone.",
+    )
+    supported_modalities: tuple[SupportedModality, ...] = Field(
+        default=(SupportedModality.AUDIO, SupportedModality.VIDEO, SupportedModality.PHONE_AUDIO),
+        min_length=1,
+        description="What the application takes of incoming calls: Audio, Video, PhoneAudio, …",
+    )
+    sign_in_as: SignInAs = Field(
+        default=SignInAs.ONLINE, description="The presence that others see: Online, Busy, DoNotDisturb, Away, …"
+    )
     timeout: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="Seconds for each of connecting, sending and reading."
     )
     poll_timeout: int = Field(
         default=180, ge=180, le=1800, description="Seconds after which the server releases a poll without events."
     )
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="A PEM file with the organization's own authorities, believed beside the public ones.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Further hosts that links may lead to: host, host:port or https://host:port."
+    )
+    format: Form = Field(
+        default=Form.JSON, description="The form of bodies: json, or xml, which needs telco-bridge[ucwa-xml]."
     )
 
     @field_validator("root_url", "user_url", "application_url")
@@ -95,6 +160,20 @@ class UcwaConfig(BaseModel):
         if url is not None:
             _check(url)
         return url
+
+    @field_validator("windows")
+    @classmethod
+    def _has_its_library(cls, value: object) -> object:
+        if value is True and find_spec("spnego") is None:
+            raise ValueError("Windows sign-in needs pyspnego: install telco-bridge[windows]")
+        return value
+
+    @field_validator("format")
+    @classmethod
+    def _is_readable(cls, form: Form) -> Form:
+        if form is Form.XML and find_spec("defusedxml") is None:
+            raise ValueError("reading XML needs defusedxml: install telco-bridge[ucwa-xml], or leave format as json")
+        return form
 
     @field_validator("domain")
     @classmethod
@@ -114,9 +193,20 @@ class UcwaConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _rings_where_it_is_taken(self) -> UcwaConfig:
+        rung = {AudioPreference.VOIP: SupportedModality.AUDIO, AudioPreference.PHONE: SupportedModality.PHONE_AUDIO}
+        audio = {SupportedModality.AUDIO, SupportedModality.PHONE_AUDIO}.intersection(self.supported_modalities)
+        if audio and rung[self.audio_preference] not in audio:
+            raise ValueError("add to supported_modalities what audio_preference names, or change audio_preference")
+        return self
+
+    @model_validator(mode="after")
     def _has_one_identity(self) -> UcwaConfig:
-        if sum(given is not None for given in (self.password, self.token_source, self.conference_key)) != 1:
-            raise ValueError("set exactly one of password, token_source and conference_key")
+        given = sum(one is not None for one in (self.password, self.token_source, self.conference_key))
+        if given > 1 or given == int(self.windows and self.password is None):
+            raise ValueError(
+                "set exactly one of password, token_source, conference_key, and windows without a password"
+            )
         command = None if callable(self.token_source) else self.token_source
         if command is not None and (not command or not command[0]):
             raise ValueError("write the words of a command in token_source, the program first")
@@ -160,7 +250,11 @@ class UcwaConfig(BaseModel):
     @property
     def who(self) -> str:
         """Who signs in, for messages."""
-        return self.username or ("the guest of the meeting" if self.conference_key else "the owner of the token")
+        if self.username is not None:
+            return self.username
+        if self.conference_key is not None:
+            return "the guest of the meeting"
+        return "the user of this program" if self.windows else "the owner of the token"
 
     @property
     def reach(self) -> str:

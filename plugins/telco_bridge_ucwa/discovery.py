@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from telco_bridge.http import ForeignOrigin, refusal
+from telco_bridge.http import ForeignOrigin
 from telco_bridge.provider import AnswerLost, NotSent, ProviderError, Unreachable
 
 from .auth import SignedClient, is_challenge
+from .body import Form, Unreadable
 from .config import UcwaConfig
-from .wire import Resource, Unreadable, bare, problem_in, resource_in
+from .problems import refused
+from .wire import Resource, bare, resource_in
 
-__all__ = ["find_applications"]
+__all__ = ["enter", "find_applications"]
 
 _HOPS = 5
 _MOVED = frozenset(
@@ -67,7 +69,7 @@ async def _find_user(client: SignedClient, config: UcwaConfig) -> str:
     reached = False
     for entry in config.entries:
         try:
-            return await _enter(client, entry)
+            return await enter(client, entry)
         except NotSent as error:
             tried.append(str(error))
         except (_Failed, AnswerLost, ForeignOrigin) as error:
@@ -80,8 +82,11 @@ async def _find_user(client: SignedClient, config: UcwaConfig) -> str:
     raise ProviderError(said, provider="ucwa") if reached else Unreachable(said, provider="ucwa")
 
 
-async def _enter(client: SignedClient, entry: str) -> str:
-    """Follow an entry to the user resource, and prove that it may be asked with a token."""
+async def enter(client: SignedClient, entry: str) -> str:
+    """Follow an entry to the user resource, and prove that it may be asked with a token.
+
+    Raises `NotSent`, `AnswerLost`, `ForeignOrigin`, and `ProviderError` for what leads nowhere.
+    """
     url = httpx.URL(entry)
     for _ in range(_HOPS):
         response = await client.ask(url)
@@ -120,18 +125,11 @@ def _moved(url: httpx.URL, response: httpx.Response) -> httpx.URL:
 
 
 async def _read_user(client: SignedClient, url: str, now: float) -> Resource:
-    response = await client.send("GET", url)
+    # Autodiscovery is asked in JSON whatever the applications speak: of its XML nothing is recorded.
+    response = await client.send("GET", url, form=Form.JSON)
     what = "GET user"
     if response.status_code != HTTPStatus.OK:
-        problem = problem_in(response)
-        raise refusal(
-            response,
-            provider="ucwa",
-            what=what,
-            code=problem.name if problem is not None else None,
-            message=problem.words if problem is not None else "",
-            now=now,
-        )
+        raise refused(response, what, now=now)
     try:
         return resource_in(response, rel="user")
     except Unreadable as error:

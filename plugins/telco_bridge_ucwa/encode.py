@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from telco_bridge.provider import (
     Answer,
@@ -14,15 +15,18 @@ from telco_bridge.provider import (
     Hold,
     MediaDirection,
     Modality,
+    Mute,
     Refused,
     Reject,
     Resume,
     StartMedia,
     StopMedia,
     TooLate,
+    Unmute,
     Unsupported,
 )
 
+from .inputs import LONGEST_ID, checked_inputs
 from .reasons import decline_reason, termination_reason
 from .resources import AUDIO, PHONE, VIDEO, Operation, Purpose, Resources
 from .wire import Resource, offer_id_in, sdp_link
@@ -31,8 +35,8 @@ __all__ = ["NotCached", "WireRequest", "address", "encode"]
 
 _NUMBER = re.compile(r"\+?[0-9]{2,15}")
 _SIP = re.compile(r"sip:[^\s@]+@[^\s@]+", re.IGNORECASE)
+_OF_REVISION_2 = frozenset({"customContent"})
 _SEPARATORS = re.compile(r"[\s().\-/]")
-_LONGEST_ID = 50
 
 _START_RELS = {
     frozenset({Modality.AUDIO}): "startAudio",
@@ -58,6 +62,14 @@ class WireRequest:
     sdp: str | None = None
     operation: Operation | None = None
 
+    @property
+    def revision(self) -> int | None:
+        """The least revision of the resource that knows the inputs, asked for only where an older one does not."""
+        body = self.body or {}
+        links = body.get("_links")
+        names = {*body, *cast("Mapping[str, object]", links if isinstance(links, dict) else {})}
+        return 2 if names & _OF_REVISION_2 else None
+
 
 class NotCached(LookupError):
     """The conversation's resources are not known here; they have to be read before the command can be encoded."""
@@ -69,16 +81,19 @@ def encode(command: Command, resources: Resources, *, phone_number: str | None =
     Raises `Refused` for what UCWA would not take, `TooLate` where the link is not offered now, `Unsupported` for what
     UCWA cannot express, and `NotCached`.
     """
-    if len(command.id) > _LONGEST_ID:
+    if len(command.id) > LONGEST_ID:
         raise Refused(
-            f"the id of {command.name} has {len(command.id)} characters; UCWA takes operation ids of {_LONGEST_ID}",
+            f"the id of {command.name} has {len(command.id)} characters; UCWA takes operation ids of {LONGEST_ID}",
             provider="ucwa",
         )
+    if command.ref is not None:
+        # The call may have moved since the command was made.
+        command = replace(command, ref=resources.current(command.ref))
     match command:
         case Dial():
             return (_dial(command, resources, phone_number),)
         case HangUp():
-            return (_hang_up(command, resources),)
+            return _hang_up(command, resources)
         case StartMedia():
             return (_start(command, resources, phone_number),)
         case StopMedia():
@@ -86,6 +101,8 @@ def encode(command: Command, resources: Resources, *, phone_number: str | None =
         case Hold() | Resume():
             rel = "holdPhoneAudio" if isinstance(command, Hold) else "resumePhoneAudio"
             return (WireRequest(what=rel, href=_link(_modality(command, resources, "phoneAudio"), rel, command)),)
+        case Mute() | Unmute():
+            return (_mute(command, resources),)
         case Answer():
             return (_answer(command, resources),)
         case Reject():
@@ -111,19 +128,22 @@ def address(to: str) -> str:
 def _dial(command: Dial, resources: Resources, phone_number: str | None) -> WireRequest:
     to = address(command.to)
     _check_caller_id(command, resources, phone_number)
-    body: dict[str, object] = {**command.native, "operationId": command.id, "to": to}
+    native = dict(command.native)
+    into = native.pop("conversation", None)
     if command.offer is None:
         if command.modalities != frozenset({Modality.AUDIO}):
             raise Unsupported("UCWA starts VoIP media only with an SDP offer; dial with offer=…")
         rel, slots = "startPhoneAudio", frozenset({PHONE})
-        if phone_number is not None:
-            body["phoneNumber"] = address(phone_number).removeprefix("tel:")
     else:
         rel = _START_RELS.get(command.modalities, "")
         if not rel:
             raise Unsupported(f"UCWA has no call with {', '.join(sorted(command.modalities)) or 'no media'}")
         slots = frozenset(_SLOTS[modality] for modality in command.modalities)
-        body |= _offer(command.id, command.offer)
+    operation = Operation(id=command.id, purpose=Purpose.DIAL, slots=slots, to=to)
+    if into is not None:
+        rel = f"add{rel.removeprefix('start')}"
+        return _dial_into(into, rel, _body(rel, command, native, to, phone_number), operation, resources)
+    body = _body(rel, command, native, to, phone_number)
     communication = resources.only("communication")
     if communication is None:
         raise NotCached("communication")
@@ -134,8 +154,23 @@ def _dial(command: Dial, resources: Resources, phone_number: str | None) -> Wire
             "Nothing was sent.",
             provider="ucwa",
         )
-    operation = Operation(id=command.id, purpose=Purpose.DIAL, slots=slots, to=to)
     return WireRequest(what=rel, href=href, body=body, operation=operation)
+
+
+def _dial_into(
+    ref: object, rel: str, body: Mapping[str, object], operation: Operation, resources: Resources
+) -> WireRequest:
+    """Call with the media of a conversation that is there already: a meeting, which has none of its own."""
+    if not isinstance(ref, str):
+        raise Refused(f"{ref!r} is no conversation; give `UcwaConversation.native`. Nothing was sent.", provider="ucwa")
+    of = "phoneAudio" if rel == "addPhoneAudio" else "audioVideo"
+    modality = resources.modality(ref, of)
+    if modality is None:
+        raise NotCached(of)
+    href = modality.link(rel)
+    if href is None:
+        raise Refused(f"the conversation does not offer {rel} now. Nothing was sent.", provider="ucwa")
+    return WireRequest(what=rel, href=href, body=body, operation=replace(operation, ref=ref))
 
 
 def _check_caller_id(command: Dial, resources: Resources, phone_number: str | None) -> None:
@@ -151,13 +186,34 @@ def _comparable(party: str) -> str:
     return _SEPARATORS.sub("", party.lower().removeprefix("tel:"))
 
 
-def _offer(operation_id: str, sdp: str) -> dict[str, object]:
-    return {"sessionContext": operation_id, "_links": {"mediaOffer": {"href": sdp_link(sdp)}}}
+def _body(
+    rel: str, command: Dial | StartMedia, native: Mapping[str, object], to: str, phone_number: str | None
+) -> dict[str, object]:
+    """Return what is asked of a link that makes an invitation, with the native options where they are good."""
+    body = {**checked_inputs(rel, native), "operationId": command.id, "to": to}
+    if command.offer is not None:
+        links = cast("Mapping[str, object]", body.get("_links", {}))
+        body.setdefault("sessionContext", command.id)
+        return {**body, "_links": {**links, "mediaOffer": {"href": sdp_link(command.offer)}}}
+    number = body.get("phoneNumber", phone_number)
+    if isinstance(number, str):
+        body["phoneNumber"] = address(number).removeprefix("tel:")
+    return body
 
 
-def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
+def _hang_up(command: HangUp, resources: Resources) -> tuple[WireRequest, ...]:
+    """Leave the conversation, and decline for the call whoever would take the other party's place in it."""
     # Leaving a conversation carries no reason; a word that is none is refused all the same.
     termination_reason(command.reason, command.native)
+    replacing = resources.replacing(command.ref) if command.ref is not None else None
+    decline = replacing.link("decline") if replacing is not None else None
+    declined = (WireRequest(what="decline", href=decline),) if decline is not None else ()
+    if declined and command.ref is not None and resources.awaits_successor(command.ref):
+        return declined
+    return (_leave(command, resources), *declined)
+
+
+def _leave(command: HangUp, resources: Resources) -> WireRequest:
     dialled = resources.invitation_by(command.call)
     pending = resources.pending(command.ref) if command.ref is not None else None
     for invitation in (dialled, pending):
@@ -170,6 +226,15 @@ def _hang_up(command: HangUp, resources: Resources) -> WireRequest:
     if command.ref is not None:
         return WireRequest(what="conversation", method="DELETE", href=command.ref)
     raise NotCached(command.call)
+
+
+def _mute(command: Mute | Unmute, resources: Resources) -> WireRequest:
+    """In a conference the server mutes the user; in a call of two it offers nothing of the kind."""
+    rel = "muteAudio" if isinstance(command, Mute) else "unmuteAudio"
+    voice = resources.voice(_ref(command))
+    if voice is None:
+        raise NotCached("participantAudio")
+    return WireRequest(what=rel, href=_link(voice, rel, command))
 
 
 def _answer(command: Answer, resources: Resources) -> WireRequest:
@@ -213,15 +278,11 @@ def _start(command: StartMedia, resources: Resources, phone_number: str | None) 
     if command.modality not in _SLOTS:
         raise Unsupported(f"this plugin cannot start {command.modality} on UCWA")
     ref = _ref(command)
-    body: dict[str, object] = {**command.native, "operationId": command.id}
     if command.offer is not None:
         slot = _SLOTS[command.modality]
         rel, of = f"add{slot.capitalize()}", "audioVideo"
-        body |= _offer(command.id, command.offer)
     elif command.modality is Modality.AUDIO:
         slot, rel, of = PHONE, "addPhoneAudio", "phoneAudio"
-        if phone_number is not None:
-            body["phoneNumber"] = address(phone_number).removeprefix("tel:")
     else:
         raise Unsupported("UCWA starts video only with an SDP offer; start with offer=…")
     href = _link(_modality(command, resources, of), rel, command)
@@ -233,7 +294,8 @@ def _start(command: StartMedia, resources: Resources, phone_number: str | None) 
             provider="ucwa",
         )
     operation = Operation(id=command.id, purpose=Purpose.START, slots=frozenset({slot}), to=partner, ref=ref)
-    return WireRequest(what=rel, href=href, body={**body, "to": partner}, operation=operation)
+    body = _body(rel, command, command.native, partner, phone_number)
+    return WireRequest(what=rel, href=href, body=body, operation=operation)
 
 
 def _stop(command: StopMedia, resources: Resources) -> tuple[WireRequest, ...]:
@@ -261,11 +323,13 @@ def _stop_phone(command: StopMedia, resources: Resources) -> WireRequest:
 def _stop_voip(command: StopMedia, slots: set[str], reason: str | None, resources: Resources) -> list[WireRequest]:
     """One request where one suffices; the wide verb only where nothing else would end with it."""
     modality = _modality(command, resources, "audioVideo")
-    query = (("reason", reason),) if reason is not None else ()
+    in_body = _reason_in_body(command)
+    query = (("reason", reason),) if reason is not None and not in_body else ()
+    body = {"reason": reason} if reason is not None and in_body else None
 
     def stop(rel: str) -> WireRequest | None:
         href = modality.link(rel)
-        return WireRequest(what=rel, href=href, query=query) if href is not None else None
+        return WireRequest(what=rel, href=href, query=query, body=body) if href is not None else None
 
     narrow = [request for slot in sorted(slots) if (request := stop(_STOP_RELS[slot])) is not None]
     wide = stop("stopAudioVideo") if _may_stop_both(command, slots, resources) else None
@@ -275,6 +339,14 @@ def _stop_voip(command: StopMedia, slots: set[str], reason: str | None, resource
         return narrow
     withdrawn = _withdraw(command, slots, resources)
     return [withdrawn if withdrawn is not None else _late(command, " and ".join(_STOP_RELS[s] for s in sorted(slots)))]
+
+
+def _reason_in_body(command: StopMedia) -> bool:
+    """UCWA documents the reason of a stop for the query and for the body, and servers may know only one of them."""
+    where = command.native.get("reason_in", "query")
+    if where not in ("query", "body"):
+        raise Refused(f"reason_in is query or body, not {where!r}. Nothing was sent.", provider="ucwa")
+    return where == "body"
 
 
 def _may_stop_both(command: StopMedia, slots: set[str], resources: Resources) -> bool:

@@ -7,13 +7,14 @@ from urllib.parse import urljoin
 
 import httpx
 
-from telco_bridge.http import refusal
 from telco_bridge.provider import Clock, ProviderError
 
 from .auth import SignedClient
-from .wire import Resource, Unreadable, bare, problem_in, resource_in
+from .body import Unreadable
+from .problems import refused
+from .wire import Resource, bare, resource_in
 
-__all__ = ["Links", "refused"]
+__all__ = ["Links"]
 
 
 class Links:
@@ -56,16 +57,3 @@ class Links:
     def refusal(self, response: httpx.Response, what: str) -> ProviderError:
         """Return the fact that a refusal means."""
         return refused(response, what, now=self._clock.now())
-
-
-def refused(response: httpx.Response, what: str, *, now: float) -> ProviderError:
-    """Return the fact that a refusal means; `what` was asked."""
-    problem = problem_in(response)
-    return refusal(
-        response,
-        provider="ucwa",
-        what=what,
-        code=problem.name if problem is not None else None,
-        message=problem.words if problem is not None else "",
-        now=now,
-    )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from telco_bridge.provider import Cause, Modality, StreamReport, StreamState, Transport
 
-from .resources import AUDIO, PHONE, VIDEO, Purpose, Resources
+from .resources import AUDIO, MODALITIES, PHONE, VIDEO, Purpose, Resources
 from .wire import Resource
 
-__all__ = ["held_by", "is_incoming", "phone_stream", "stream_report", "telling", "voip_streams"]
+__all__ = [
+    "held_by",
+    "is_incoming",
+    "muted_by",
+    "offered_by",
+    "phone_stream",
+    "stream_report",
+    "telling",
+    "voip_streams",
+]
 
 _STREAM_STATES = {
     "Connecting": StreamState.STARTING,
@@ -16,6 +27,44 @@ _STREAM_STATES = {
 }
 _KNOWN_CALL_STATES = frozenset({*_STREAM_STATES, "Disconnecting", "Transferring"})
 _VOIP = {AUDIO: "Audio", VIDEO: "Video"}
+
+_PLACES = frozenset(
+    {
+        "acceptedByContact",
+        "acceptedByParticipant",
+        "applicationSharing",
+        "attendees",
+        "audioVideo",
+        "audioVideoPolicies",
+        "audioVideoSession",
+        "conversation",
+        "customContent",
+        "dataCollaboration",
+        "delegator",
+        "derivedAudioVideo",
+        "derivedConversation",
+        "derivedPhoneAudio",
+        "forwardedBy",
+        "from",
+        "leaders",
+        "lobby",
+        "localParticipant",
+        "mediaOffer",
+        "messaging",
+        "onBehalfOf",
+        "onlineMeeting",
+        "participant",
+        "participants",
+        "phoneAudio",
+        "replacesAudioVideo",
+        "replacesPhoneAudio",
+        "self",
+        "to",
+        "transferredBy",
+        "videoLockedOnParticipant",
+    }
+)
+"""Links that lead somewhere; every other one is something that may be done."""
 
 
 def is_incoming(invitation: Resource) -> bool:
@@ -55,6 +104,19 @@ def _started_by(ref: str, slot: str, resources: Resources) -> str | None:
     return operation.id if operation is not None and operation.purpose is Purpose.START else None
 
 
+def offered_by(ref: str, resources: Resources) -> frozenset[str]:
+    """Return everything that the conversation, its modalities, its pending invitation and the own audio offer to do."""
+    modalities = (resources.modality(ref, rel) for rel in MODALITIES)
+    known = (resources.get(ref), *modalities, resources.pending(ref), resources.voice(ref))
+    return _abilities(tuple(rel for resource in known if resource is not None for rel in resource.links))
+
+
+@lru_cache(maxsize=1024)
+def _abilities(rels: tuple[str, ...]) -> frozenset[str]:
+    """Most calls offer the same as others: they share one set."""
+    return frozenset(rels) - _PLACES
+
+
 def phone_stream(
     ref: str, phone: Resource, resources: Resources, *, before: str | None = None, cause: Cause | None = None
 ) -> StreamReport:
@@ -63,8 +125,8 @@ def phone_stream(
     pending = resources.pending(ref, PHONE)
     if state is StreamState.ENDED and not _has_ended("phoneAudio", PHONE, ref, resources, before=before):
         state = None
-    if state is StreamState.STARTING and pending is not None and is_incoming(pending):
-        state = StreamState.OFFERED
+    if state is StreamState.STARTING:
+        state = _begins(ref, pending, resources)
     return stream_report(
         PHONE,
         state,
@@ -72,6 +134,16 @@ def phone_stream(
         command_id=_started_by(ref, PHONE, resources) if state is not StreamState.ENDED else None,
         cause=cause if state is StreamState.ENDED else None,
     )
+
+
+def _begins(ref: str, pending: Resource | None, resources: Resources) -> StreamState | None:
+    """How phone audio begins. The modality may be told of before its invitation, and before its conversation."""
+    conversation = resources.get(ref)
+    if pending is not None:
+        return StreamState.OFFERED if is_incoming(pending) else StreamState.STARTING
+    if conversation is None:
+        return None
+    return StreamState.OFFERED if conversation.text("state") == "Incoming" else StreamState.STARTING
 
 
 def _modality_state(word: str | None) -> tuple[StreamState | None, str | None]:
@@ -89,6 +161,11 @@ def held_by(phone: Resource) -> bool | None:
         return None
     resume, hold = "resumePhoneAudio" in phone.links, "holdPhoneAudio" in phone.links
     return resume if resume != hold else None
+
+
+def muted_by(audio: Resource | None) -> bool | None:
+    """Whether the participant of that participantAudio is muted; None where nothing was said."""
+    return audio.flag("audioMuted") if audio is not None else None
 
 
 def voip_streams(

@@ -159,23 +159,46 @@ _CODES: Mapping[str, tuple[TerminationReason, EndedBy]] = {
     "ServiceFailure": (_R.PROVIDER_ERROR, _By.PROVIDER),
     "ServiceUnavailable": (_R.PROVIDER_ERROR, _By.PROVIDER),
     "ExchangeServiceFailure": (_R.PROVIDER_ERROR, _By.PROVIDER),
+    "Conflict": (_R.PROVIDER_ERROR, _By.PROVIDER),
     "BadRequest": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "MethodNotAllowed": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "PreconditionFailed": (_R.INTERNAL_ERROR, _By.BRIDGE),
+    "PreconditionRequired": (_R.INTERNAL_ERROR, _By.BRIDGE),
     "EntityTooLarge": (_R.INTERNAL_ERROR, _By.BRIDGE),
     "UnsupportedMediaType": (_R.INTERNAL_ERROR, _By.BRIDGE),
     "RemoteFailure": (_R.UNKNOWN, _By.REMOTE),
+    # Either may stand beside any reason: alone, they tell neither what happened nor whose doing it was.
+    "LocalFailure": (_R.UNKNOWN, _By.UNKNOWN),
+    "Informational": (_R.UNKNOWN, _By.UNKNOWN),
 }
-"""What a code says where no subcode does. LocalFailure, Informational and Conflict say nothing about a call."""
+"""What a code says where no subcode does: more than it was meant to, so that every line loses something."""
 
 _INVITATION_STATES: Mapping[str, tuple[TerminationReason, EndedBy]] = {
     "Declined": (_R.REJECTED, _By.REMOTE),
     "Cancelled": (_R.CANCELLED, _By.UNKNOWN),
     "Forwarded": (_R.REDIRECTED, _By.UNKNOWN),
+    "Failed": (_R.UNKNOWN, _By.UNKNOWN),
 }
 
 _LOST_CHANNEL: Mapping[str, tuple[TerminationReason, EndedBy]] = {
     "resume": (_R.NETWORK_LOST, _By.PROVIDER),
-    "application lost": (_R.NETWORK_LOST, _By.PROVIDER),
+    "resync": (_R.NETWORK_LOST, _By.PROVIDER),
+    "forgotten": (_R.NETWORK_LOST, _By.PROVIDER),
+    "moved": (_R.NETWORK_LOST, _By.PROVIDER),
+    "ended": (_R.NETWORK_LOST, _By.PROVIDER),
+    "replaced": (_R.NETWORK_LOST, _By.UNKNOWN),
+    "silent": (_R.NETWORK_LOST, _By.NETWORK),
 }
+"""How the event channel, or the application with it, lost the calls: in words of this plugin, for UCWA has none."""
+
+_UNSAID = {
+    # Events were missed, and afterwards the server did not know the call any more.
+    "resync": Confidence.INFERRED,
+    # Nobody said anything of the calls, and nothing more will be heard of them here.
+    "replaced": Confidence.SYNTHETIC,
+    "silent": Confidence.SYNTHETIC,
+}
+"""How calls are known to be lost, where the server said neither that it closed them nor what they were part of."""
 
 _INBOUND = {
     _R.CANCELLED: _By.REMOTE,
@@ -289,7 +312,7 @@ def _told(cause: Cause, view: CallView) -> Termination:
         case "InvitationState":
             known = _INVITATION_STATES.get(code)
         case "EventChannel":
-            known, confidence = _LOST_CHANNEL.get(code), Confidence.DERIVED
+            known, confidence = _LOST_CHANNEL.get(code), _UNSAID.get(code, Confidence.DERIVED)
         case _:
             known = _SUBCODES.get(subcode)
             if known is None:
@@ -332,6 +355,10 @@ def _unsaid(view: CallView) -> Termination:
         if stopped is not None and stopped.by in (EndedBy.APPLICATION, EndedBy.BRIDGE):
             # We stopped the last of the media, and the server ended the conversation that had none left.
             return Termination(reason=_R.NORMAL, by=stopped.by, phase=view.phase, confidence=Confidence.DERIVED)
+    stops = [view.asked_to_stop(stream.id) for stream in view.live_streams]
+    if stops and stops[-1] is not None and None not in stops:
+        # The end of the conversation overtook the word that the last of its media has stopped, or took its place.
+        return Termination(reason=_R.NORMAL, by=stops[-1].by, phase=view.phase, confidence=Confidence.DERIVED)
     if not _was_answered(view):
         return Termination(phase=view.phase)
     return Termination(reason=_R.NORMAL, by=_left_by(view), phase=view.phase, confidence=Confidence.DERIVED)
@@ -405,7 +432,8 @@ def _codes(table: _Table) -> Iterator[ReasonRow]:
 def _states(table: _Table) -> Iterator[ReasonRow]:
     for word, (reason, _) in table.items():
         cause = Cause(dialect="InvitationState", code=word, detail=_INVITATION)
-        yield ReasonRow("InvitationState", word, reason, cause=cause)
+        # Failed is every end that has no state of its own.
+        yield ReasonRow("InvitationState", word, reason, lossy=word == "Failed", cause=cause)
 
 
 def _channel(table: _Table) -> Iterator[ReasonRow]:

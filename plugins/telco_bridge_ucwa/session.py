@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from telco_bridge.provider import (
     CallList,
     CallReport,
     CallState,
+    Cause,
     Command,
     Dial,
     Dialled,
@@ -21,19 +22,24 @@ from telco_bridge.provider import (
     Party,
     ProviderError,
     ProviderSession,
+    Refused,
     Source,
     TooLate,
 )
 
 from .application import Application
 from .auth import SignedClient
+from .body import Unreadable, is_ucwa
 from .config import UcwaConfig
 from .decode import snapshot
+from .door import Door
 from .encode import NotCached, WireRequest, encode
 from .hosts import open_hosts
 from .links import Links
+from .native import UcwaApplication
+from .problems import Problem, problem_in, said
 from .resources import INVITATIONS, MODALITIES, Purpose, Resources
-from .wire import Event, Resource, Unreadable, is_ucwa, problem_in, resource_in, with_query
+from .wire import Event, Resource, resource_in, with_query
 
 __all__ = ["UcwaSession", "open_session"]
 
@@ -61,6 +67,8 @@ class UcwaSession(ProviderSession):
         self._application = application
         self._config = config
         self._host = host
+        self.native = UcwaApplication(Door(client, application, host))
+        application.recoveries.append(self._recover)
 
     @property
     def _resources(self) -> Resources:
@@ -89,7 +97,11 @@ class UcwaSession(ProviderSession):
     async def _look_up(self, command: Command) -> None:
         """Read what the command needs and events have not told."""
         if isinstance(command, Dial):
-            await self._application.refresh("communication")
+            into = command.native.get("conversation")
+            if not isinstance(into, str):
+                await self._application.refresh("communication")
+            elif isinstance(await self._read_call(into), Gone):
+                raise Refused(f"{command.name}: the conversation is over. Nothing was sent.", provider="ucwa")
         elif command.ref is not None:
             if isinstance(await self._read_call(command.ref), Gone):
                 raise TooLate(f"{command.name}: the server does not know the conversation any more", provider="ucwa")
@@ -108,7 +120,7 @@ class UcwaSession(ProviderSession):
             if request.sdp is not None:
                 response = await self._client.describe(url, request.sdp)
             else:
-                response = await self._client.send(request.method, url, json=request.body)
+                response = await self._client.send(request.method, url, json=request.body, revision=request.revision)
             self._check(response, request, command)
         except AnswerLost:
             raise
@@ -150,9 +162,8 @@ class UcwaSession(ProviderSession):
             return
         problem = problem_in(response)
         if status in (404, 409, 410) and not isinstance(command, Dial):
-            said = f"{problem.name} {problem.words}" if problem is not None else ""
             raise TooLate(
-                f"{request.what}: HTTP {status} {said}".rstrip(),
+                f"{request.what}: {said(response)}",
                 provider="ucwa",
                 code=problem.name if problem is not None else None,
                 status=status,
@@ -166,7 +177,9 @@ class UcwaSession(ProviderSession):
     async def read(self, ref: str) -> CallReport | Gone:
         answer = await self._read_call(ref)
         if isinstance(answer, Gone):
-            return answer
+            # While another conversation may take the call over, that this one has gone says nothing of the call.
+            kept = self._resources.awaits_successor(ref)
+            return CallReport(source=Source.READ, as_of=answer.as_of, ref=ref) if kept else answer
         self._resources.adopt(ref)
         return snapshot(ref, self._resources, answer, complete=True)
 
@@ -181,24 +194,70 @@ class UcwaSession(ProviderSession):
         if "filter" not in httpx.URL(url).params:
             url = with_query(url, (("filter", "active"),))
         listed = await self._links.get(url, "conversations")
-        reports: list[CallReport] = []
-        complete = True
-        parts = {resources.key(part.href): part for part in listed.embedded.get("conversation", ())}
-        links = (resources.key(link) for link in listed.links.get("conversation", ()))
-        for ref in dict.fromkeys([*parts, *links]):
-            part, asked = parts.get(ref), as_of
-            if part is None and ref is not None:
-                asked = self._host.stamp()
-                with suppress(ProviderError):
-                    part = await self._links.get(ref, "conversation")
-            if ref is None or part is None:
-                # What events told of it before is no answer to this question.
-                complete = False
+        parts = {resources.key(part.href): (part, as_of) for part in listed.embedded.get("conversation", ())}
+        links = [resources.key(link) for link in listed.links.get("conversation", ())]
+        bare = [link for link in dict.fromkeys(links) if link is not None and link not in parts]
+        asked = self._host.stamp()
+        answers = await self._application.reads.all([(link, "conversation") for link in bare])
+        for link, answer in zip(bare, answers, strict=True):
+            if isinstance(answer, Resource):
+                parts[link] = answer, asked
+        known = {ref: part for ref, part in parts.items() if ref is not None}
+        for part, at in known.values():
+            resources.put(part, at)
+        await self._read_missing(part for part, _ in known.values())
+        calls = [(ref, at) for ref, (_, at) in known.items() if resources.is_call(ref)]
+        return CallList(
+            reports=tuple(snapshot(ref, resources, at, complete=False) for ref, at in calls),
+            as_of=as_of,
+            # What events told before of a call that could not be read is no answer to this question.
+            complete=len(known) == len({*parts, *links}),
+        )
+
+    async def _recover(self) -> None:
+        """Read every call again, because events were missed, and report what has become of each."""
+        resources = self._resources
+        before = resources.calls
+        listed = await self.list_calls()
+        self._host.report(*(report for report in listed.reports if report.ref in before))
+        present = {report.ref for report in listed.reports}
+        for ref in before:
+            if ref in present or not resources.is_call(ref):
                 continue
-            resources.put(part, asked)
-            if resources.is_call(ref):
-                reports.append(snapshot(ref, resources, asked, complete=False))
-        return CallList(reports=tuple(reports), as_of=as_of, complete=complete)
+            # One that cannot be read now is read by whoever hears of the gap.
+            with suppress(ProviderError):
+                answer = await self._read_call(ref)
+                if not isinstance(answer, Gone):
+                    self._host.report(snapshot(ref, resources, answer, complete=True))
+                elif resources.is_call(ref):
+                    resources.forget(ref)
+                    cause = Cause(dialect="EventChannel", code="resync", text=answer.native)
+                    ended = CallReport(
+                        source=Source.READ, as_of=answer.as_of, ref=ref, state=CallState.ENDED, cause=cause
+                    )
+                    self._host.report(ended)
+
+    async def _read_missing(self, conversations: Iterable[Resource]) -> None:
+        """Read the modalities that nothing is known of, and invitations in doubt, as after events were missed."""
+        resources = self._resources
+        asked = self._host.stamp()
+        found = [(ref, part) for part in conversations if (ref := resources.key(part.href)) and resources.is_call(ref)]
+        due = [
+            (ref, rel, linked)
+            for ref, conversation in found
+            for rel in MODALITIES
+            if (linked := conversation.link(rel)) is not None and resources.modality(ref, rel) is None
+        ]
+        doubtful = [(ref, one) for ref, _ in found for one in resources.doubtful(ref)]
+        due += [(ref, one.rel, one.href or "") for ref, one in doubtful]
+        answers = await self._application.reads.all([(linked, rel) for _, rel, linked in due])
+        for (ref, _, _), answer in zip(due, answers, strict=True):
+            # The conversation may have ended while this was asked.
+            if isinstance(answer, Resource) and resources.is_call(ref):
+                resources.put(_within(ref, answer), asked)
+        for (_, one), answer in zip(doubtful, answers[len(due) - len(doubtful) :], strict=True):
+            if isinstance(answer, ProviderError) and answer.status == 404 and answer.code is not None:
+                resources.settle(one)
 
     async def _read_call(self, ref: str) -> float | Gone:
         """Bring what is known of a conversation up to date; return the time before the first question."""
@@ -206,7 +265,7 @@ class UcwaSession(ProviderSession):
         as_of = self._host.stamp()
         response = await self._client.send("GET", self._links.url(ref, "conversation"))
         problem = problem_in(response)
-        if response.status_code == 404 and is_ucwa(response):
+        if response.status_code == 404 and is_ucwa(response) and not _lost(problem):
             return Gone(as_of, problem.name or "" if problem is not None else "")
         conversation = self._links.readable(response, "conversation", ref)
         resources.put(conversation, as_of)
@@ -214,6 +273,8 @@ class UcwaSession(ProviderSession):
             linked = conversation.link(rel)
             if linked is not None and conversation.part(rel) is None:
                 resources.put(_within(ref, await self._links.get(linked, rel)), as_of)
+        if resources.is_conference(ref):
+            await self._read_voice(ref, conversation, as_of)
         pending = resources.pending(ref)
         if pending is not None and pending.href is not None:
             response = await self._client.send("GET", self._links.url(pending.href, pending.rel))
@@ -222,6 +283,14 @@ class UcwaSession(ProviderSession):
             else:
                 resources.put(self._links.readable(response, pending.rel, pending.href), as_of)
         return as_of
+
+    async def _read_voice(self, ref: str, conversation: Resource, as_of: float) -> None:
+        """Read whether the user is muted in a conference, where the user has audio there."""
+        place = conversation.link("localParticipant")
+        own = await self._links.get(place, "localParticipant") if place is not None else None
+        href = own.link("participantAudio") if own is not None else None
+        if href is not None:
+            self._resources.put_voice(ref, await self._links.get(href, "participantAudio"), as_of)
 
     async def _take_invitation(self, href: str) -> None:
         """Read an invitation and report it, as if an event had brought it."""
@@ -234,6 +303,11 @@ class UcwaSession(ProviderSession):
 
     async def run(self) -> None:
         await self._application.run()
+
+
+def _lost(problem: Problem | None) -> bool:
+    """Whether it is the application that the server does not know, and not what was asked for."""
+    return problem is not None and problem.subcode == "ApplicationNotFound"
 
 
 def _within(ref: str, modality: Resource) -> Resource:

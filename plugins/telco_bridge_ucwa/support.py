@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from telco_bridge.provider import CallState, CallView, Capability, Modality, Support, SupportLevel, Transport
 
-__all__ = ["SUPPORT", "possible"]
+__all__ = ["SUPPORT", "possible", "together"]
 
 _FULL = SupportLevel.FULL
 _EMULATED = SupportLevel.EMULATED
@@ -41,8 +41,10 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.STOP_REASON: Support(_FULL, "for VoIP audio and video; stopping phone audio carries no reason"),
     Capability.HOLD: Support(_FULL, "phone audio only; VoIP hold is a renegotiation of the application's own media"),
     Capability.RESUME: Support(_FULL, "phone audio only"),
-    Capability.MUTE: Support(_LATER, "a participant can be muted; with media of its own, the application is silent"),
-    Capability.UNMUTE: Support(_LATER, "a participant can be unmuted"),
+    Capability.MUTE: Support(
+        _FULL, "in a conference, where the server does it; in a call of two, your own media can only be silent"
+    ),
+    Capability.UNMUTE: Support(_FULL, "in a conference, unless the audience is locked"),
     Capability.SEND_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
     Capability.HEAR_DIGITS: Support(_CANNOT, "UCWA has no DTMF; tones travel in the media"),
     Capability.SAY: Support(_CANNOT, "UCWA has no voice of its own"),
@@ -65,7 +67,18 @@ _ONE_LINK = {
     Capability.STOP_REASON: ("stopAudio", "stopVideo", "stopAudioVideo"),
     Capability.HOLD: ("holdPhoneAudio",),
     Capability.RESUME: ("resumePhoneAudio",),
+    Capability.MUTE: ("muteAudio",),
+    Capability.UNMUTE: ("unmuteAudio",),
 }
+
+
+def together(view: CallView) -> tuple[frozenset[Capability], ...]:
+    """Return what may be asked of the call now only at once: a server may let both media be stopped, and neither alone.
+
+    UCWA documents the three stops as three rights, of which it may give one.
+    """
+    both = frozenset({Capability.STOP_AUDIO, Capability.STOP_VIDEO})
+    return (both,) if view.state is not CallState.ENDED and "stopAudioVideo" in view.offered else ()
 
 
 def possible(view: CallView) -> frozenset[Capability]:

@@ -54,12 +54,17 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """What a token is wanted for: the host that asks, as scheme, host and port; where it gives them out; for what."""
+    """What a token is wanted for: the host that asks, as scheme, host and port; where it gives them out; for what.
+
+    `href` is empty where the server gives out none, and believes only those of `authority`, an Azure AD.
+    """
 
     host: str
     href: str
     grants: frozenset[str]
     """The grants that the server names, which need not all be members of `Grant`."""
+    authority: str | None = None
+    """The authorization address that the server names beside its own, as servers of hybrid organizations do."""
 
 
 TokenSource = Callable[[TokenRequest], Awaitable[Token]]
@@ -69,10 +74,10 @@ TokenSource = Callable[[TokenRequest], Awaitable[Token]]
 def from_command(command: tuple[str, ...]) -> TokenSource:
     """Return the source that runs a program and reads the token from its output.
 
-    The program is told what is wanted by `TELCO_BRIDGE_TOKEN_HOST`, `TELCO_BRIDGE_TOKEN_HREF` and
-    `TELCO_BRIDGE_TOKEN_GRANTS` in its environment, and prints the token alone or a JSON object with `access_token` and,
-    where it knows them, `token_type` and `expires_in`. The source raises `AuthenticationFailed`, which never shows what
-    the program printed.
+    The program is told what is wanted by `TELCO_BRIDGE_TOKEN_HOST`, `TELCO_BRIDGE_TOKEN_HREF`,
+    `TELCO_BRIDGE_TOKEN_GRANTS` and `TELCO_BRIDGE_TOKEN_AUTHORITY` in its environment, and prints the token alone or a
+    JSON object with `access_token` and, where it knows them, `token_type` and `expires_in`. The source raises
+    `AuthenticationFailed`, which never shows what the program printed.
     """
 
     async def run(request: TokenRequest) -> Token:
@@ -81,6 +86,7 @@ def from_command(command: tuple[str, ...]) -> TokenSource:
             "TELCO_BRIDGE_TOKEN_HOST": request.host,
             "TELCO_BRIDGE_TOKEN_HREF": request.href,
             "TELCO_BRIDGE_TOKEN_GRANTS": ",".join(sorted(request.grants)),
+            "TELCO_BRIDGE_TOKEN_AUTHORITY": request.authority or "",
         }
         name = command[0]
         try:

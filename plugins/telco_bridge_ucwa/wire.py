@@ -1,37 +1,34 @@
 """What UCWA says, taken apart without trusting any of it.
 
 A resource is open-ended, and one odd property must not make the rest of it unreadable: everything here keeps what it
-understands and drops what it does not. Only an answer that is no JSON object at all is an error, `Unreadable`.
+understands and drops what it does not. Only an answer that is no document of UCWA's at all is an error, `Unreadable`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email import message_from_string
-from typing import Annotated, cast
+from sys import intern
+from typing import cast
 from urllib.parse import unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 import httpx
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from .body import Unreadable, body_in
+from .problems import Problem, parse_problem
 
 __all__ = [
     "Event",
     "Package",
-    "Problem",
     "Resource",
-    "Unreadable",
     "bare",
-    "is_ucwa",
     "offer_id_in",
-    "parse_json",
     "parse_package",
-    "parse_problem",
     "parse_resource",
-    "problem_in",
     "resource_in",
     "sdp_in",
     "sdp_link",
@@ -40,21 +37,9 @@ __all__ = [
 
 _DEPTH = 8
 """How deep resources are followed into each other; the documented ones need three."""
-
-
-class Unreadable(ValueError):
-    """The body is not a JSON object, whatever its headers say."""
-
-
-def parse_json(body: bytes) -> Mapping[str, object]:
-    """Return the JSON object in a body, which may begin with a byte order mark."""
-    try:
-        data: object = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the body is no JSON ({type(error).__name__})") from error
-    if not isinstance(data, dict):
-        raise Unreadable("the body is JSON, but no object")
-    return cast("Mapping[str, object]", data)
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_LONGEST_SHARED = 256
+_NO_PROPERTIES = frozenset({"rel", "_links", "_embedded"})
 
 
 def _object(value: object) -> Mapping[str, object]:
@@ -67,6 +52,19 @@ def _objects(value: object) -> list[Mapping[str, object]]:
         return [cast("Mapping[str, object]", value)]
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Mapping[str, object]", item) for item in items if isinstance(item, dict)]
+
+
+def _hrefs(value: object) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        href = _shared(cast("dict[str, object]", value).get("href"))
+        return (href,) if href is not None else ()
+    return tuple(href for link in _objects(value) if (href := _shared(link.get("href"))) is not None)
+
+
+def _shared(value: object) -> str | None:
+    """Return a word as the same object wherever it stands: a call's resources repeat each other's addresses."""
+    word = _word(value)
+    return intern(word) if word is not None and len(word) <= _LONGEST_SHARED else word
 
 
 def _word(value: object) -> str | None:
@@ -97,20 +95,40 @@ class Resource:
             return None
         return frozenset(item for item in cast("list[object]", value) if isinstance(item, str))
 
+    def flag(self, name: str) -> bool | None:
+        """That property, if it is true or false; XML has only words for that."""
+        value = self.properties.get(name)
+        if isinstance(value, str):
+            return {"true": True, "false": False}.get(value.strip().lower())
+        return value if isinstance(value, bool) else None
+
+    def number(self, name: str) -> int | None:
+        """That property, if it is a whole number; XML has only digits for that."""
+        value = self.properties.get(name)
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            return int(value)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
     def link(self, rel: str) -> str | None:
         """Where that link, or the embedded resource of that name, leads."""
         part = self.part(rel)
         if part is not None and part.href is not None:
             return part.href
-        return next(iter(self.links.get(rel, ())), None)
+        hrefs = self.links.get(rel)
+        return hrefs[0] if hrefs else None
 
     def part(self, rel: str) -> Resource | None:
         """The embedded resource of that name."""
-        return next(iter(self.embedded.get(rel, ())), None)
+        parts = self.embedded.get(rel)
+        return parts[0] if parts else None
 
     def data(self, name: str) -> str | None:
         """A value that travels as a data URI, under `_links` or as a property."""
         return next(iter(self.links.get(name, ())), None) or self.text(name)
+
+
+_NO_LINKS: Mapping[str, tuple[str, ...]] = {}
+_NO_PARTS: Mapping[str, tuple[Resource, ...]] = {}
 
 
 def parse_resource(data: object, *, rel: str | None = None, depth: int = _DEPTH) -> Resource:
@@ -118,9 +136,9 @@ def parse_resource(data: object, *, rel: str | None = None, depth: int = _DEPTH)
     raw = _object(data)
     links: dict[str, tuple[str, ...]] = {}
     for name, value in _object(raw.get("_links")).items():
-        hrefs = tuple(href for link in _objects(value) if (href := _word(link.get("href"))))
+        hrefs = _hrefs(value)
         if hrefs:
-            links[name] = hrefs
+            links[intern(name)] = hrefs
     embedded: dict[str, tuple[Resource, ...]] = {}
     if depth > 0:
         for name, value in _object(raw.get("_embedded")).items():
@@ -130,86 +148,23 @@ def parse_resource(data: object, *, rel: str | None = None, depth: int = _DEPTH)
     return Resource(
         rel=rel or _word(raw.get("rel")) or "",
         href=next(iter(links.get("self", ())), None) or _word(raw.get("href")),
-        properties={name: value for name, value in raw.items() if name not in ("rel", "_links", "_embedded")},
-        links=links,
-        embedded=embedded,
+        properties={intern(name): _shared(value) or value for name, value in raw.items() if name not in _NO_PROPERTIES},
+        links=links or _NO_LINKS,
+        embedded=embedded or _NO_PARTS,
     )
-
-
-def _inputs(value: object) -> dict[str, str]:
-    """The offending inputs of an error: documented as a property bag, sent as a list of name and reason."""
-    found = {name: text for name, text in _object(value).items() if isinstance(text, str)}
-    for item in () if isinstance(value, dict) else _objects(value):
-        name = _word(item.get("name"))
-        if name is not None:
-            found[name] = _word(item.get("reason")) or "Unknown"
-    return found
-
-
-_Word = Annotated[str | None, BeforeValidator(_word)]
-
-
-class Problem(BaseModel):
-    """Why something failed or ended: the body of an error, and the `reason` of an event."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    code: _Word = None
-    subcode: _Word = None
-    message: _Word = None
-    parameters: Annotated[dict[str, str], BeforeValidator(_inputs)] = {}
-
-    @property
-    def name(self) -> str | None:
-        """Code and subcode in one line; None where neither is given."""
-        return "/".join(part for part in (self.code, self.subcode) if part) or None
-
-    @property
-    def words(self) -> str:
-        """The message, with the inputs that were found wrong."""
-        wrong = ", ".join(f"{name}: {reason}" for name, reason in self.parameters.items())
-        return " ".join(part for part in (self.message, f"({wrong})" if wrong else None) if part)
-
-
-def parse_problem(data: object) -> Problem | None:
-    """Read a reason block; None where nothing in it can be read."""
-    try:
-        problem = Problem.model_validate(_object(data))
-    except ValidationError:
-        return None
-    return problem if problem.code or problem.subcode or problem.message else None
-
-
-def is_ucwa(response: httpx.Response) -> bool:
-    """Whether UCWA itself answered: a page of HTML comes from a proxy or the web server in front of it."""
-    kind: str = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")
-
-
-def problem_in(response: httpx.Response) -> Problem | None:
-    """Return the reason in an error's body; None where UCWA gave none."""
-    if not is_ucwa(response):
-        return None
-    try:
-        return parse_problem(parse_json(response.content))
-    except Unreadable:
-        return None
 
 
 def resource_in(response: httpx.Response, *, rel: str) -> Resource:
     """Return the resource in an answer. Raises `Unreadable` where UCWA did not give one."""
-    return parse_resource(_json_of(response), rel=rel)
-
-
-def _json_of(response: httpx.Response) -> Mapping[str, object]:
-    if not is_ucwa(response):
-        raise Unreadable(f"the answer is {response.headers.get('content-type') or 'of no type'}, not JSON")
-    return parse_json(response.content)
+    return parse_resource(body_in(response), rel=rel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event of the channel. `body` is None where the resource was not sent along."""
+    """One event of the channel. `body` is None where the resource was not sent along.
+
+    `member_of` is what the target belongs to, where the event is about that, and `member_rel` the rel of that.
+    """
 
     rel: str
     href: str
@@ -219,6 +174,7 @@ class Event:
     status: str | None = None
     reason: Problem | None = None
     member_of: str | None = None
+    member_rel: str | None = None
     body: Resource | None = None
 
 
@@ -234,7 +190,7 @@ class Package:
 
 def parse_package(response: httpx.Response) -> Package:
     """Read an answer of the event channel. Raises `Unreadable` where it does not say how to go on."""
-    data = _json_of(response)
+    data = body_in(response)
     answer = parse_resource(data)
     package = Package(
         events=tuple(
@@ -254,10 +210,10 @@ def parse_package(response: httpx.Response) -> Package:
 
 def _parse_event(raw: Mapping[str, object], sender: Mapping[str, object]) -> Event | None:
     link = _object(raw.get("link"))
-    rel, href, kind = _word(link.get("rel")), _word(link.get("href")), _word(raw.get("type"))
+    rel, href, kind = _shared(link.get("rel")), _shared(link.get("href")), _word(raw.get("type"))
     if rel is None or href is None or kind is None:
         return None
-    body = _object(_object(raw.get("_embedded")).get(rel))
+    body, member = _object(_object(raw.get("_embedded")).get(rel)), _object(raw.get("in"))
     return Event(
         rel=rel,
         href=href,
@@ -265,8 +221,9 @@ def _parse_event(raw: Mapping[str, object], sender: Mapping[str, object]) -> Eve
         sender=_word(sender.get("rel")) or "",
         sender_href=_word(sender.get("href")),
         status=_word(raw.get("status")),
-        reason=parse_problem(raw.get("reason")),
-        member_of=_word(_object(raw.get("in")).get("href")),
+        reason=parse_problem(raw["reason"]) if "reason" in raw else None,
+        member_of=_word(member.get("href")),
+        member_rel=_word(member.get("rel")),
         body=parse_resource(body, rel=rel) if body else None,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from telco_bridge.provider import Dial, HangUp
+from telco_bridge.provider import Capability, Dial, HangUp
 from telco_bridge.sandbox import Fault, NetworkClock, Sandbox
 from telco_bridge.testing import Harness, ProviderContract, SandboxHarness, Trouble
 
@@ -36,6 +36,10 @@ class TestUcwa(ProviderContract):
                 Trouble.EVENT_FORGED: "events come only as answers to the bridge's own authenticated requests",
                 Trouble.EVENTS_DISORDERED: "events come in packages, each of which is acknowledged before the next",
             },
+            lacks=dict.fromkeys(
+                (Capability.MUTE, Capability.UNMUTE),
+                "the server mutes participants of conferences, and the kit's calls are between two parties",
+            ),
             sandbox=sandbox,
         ) as harness:
             harness.clock = NetworkClock(speed=5)

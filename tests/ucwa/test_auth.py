@@ -530,3 +530,102 @@ async def test_a_description_is_sent_as_it_is_and_again_with_a_token():
 
     sent = [r for r in server.requests if r.url.path == "/answer"]
     assert [(r.content, r.headers["content-type"]) for r in sent] == [(b"v=0\r\n", "application/sdp")] * 2
+
+
+WORDS_OF_A_PAGE = "Service does not allow a cross domain request from this origin."
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        httpx.Response(403, headers={"X-Ms-diagnostics": f'source="pool";reason="{WORDS_OF_A_PAGE}"'}),
+        httpx.Response(403, text=f"<html>{WORDS_OF_A_PAGE}</html>"),
+        httpx.Response(403, extensions={"reason_phrase": WORDS_OF_A_PAGE.encode()}),
+        httpx.Response(403, headers={"WWW-Authenticate": OAUTH, "Warning": f'1 x "{WORDS_OF_A_PAGE}"'}),
+    ],
+)
+async def test_a_refused_origin_is_the_proxys_fault_and_no_reason_for_another_token(refusal):
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        return refusal
+
+    async with open_hosts(CONFIG, transport=httpx.MockTransport(answer)) as hosts:
+        with pytest.raises(AuthenticationFailed, match=r"allowed origins.*proxy"):
+            await SignedClient(hosts, CONFIG, SteppedClock()).send("GET", f"{HOST}/x")
+
+    assert len(sent) == 1
+    assert not {"origin", "x-ms-origin", "referer"} & set(sent[0].headers)
+
+
+async def test_a_sign_in_on_another_page_is_not_held_against_the_password():
+    server = Server()
+    passive = {"error": "invalid_grant", "ms_rtc_passiveauthuri": f"{HOST}/PassiveAuth.aspx?key=leaked"}
+    server.ticket = httpx.Response(400, json=passive)
+
+    async with signed(server) as client:
+        with pytest.raises(AuthenticationFailed, match=r"AD FS.*token_source") as caught:
+            await client.send("GET", f"{HOST}/x")
+        server.ticket = None
+        assert (await client.send("GET", f"{HOST}/x")).status_code == 204
+
+    assert "leaked" not in str(caught.value)
+
+
+async def test_what_the_server_says_for_its_operators_is_logged_in_one_line(caplog):
+    server = Server()
+    words = '28029;source="pool";reason="No."'
+    server.ticket = httpx.Response(400, json={"error": "server_error"}, headers={"X-Ms-diagnostics": words})
+
+    caplog.set_level("INFO", logger="telco_bridge")
+    async with signed(server) as client:
+        with pytest.raises(AuthenticationFailed):
+            await client.send("GET", f"{HOST}/x?key=leaked")
+
+    assert caplog.messages == [f"ucwa: POST {TOKEN_URL}: HTTP 400: {words}"]
+
+
+@pytest.mark.parametrize(
+    ("grants", "settings", "words"),
+    [
+        ("urn:microsoft.rtc:windows", {"password": "s3cret"}, "Set windows = true"),
+        ("urn:microsoft.rtc:passive", {"password": "s3cret"}, "forms sign-in, or set token_source"),
+        ("password", {"password": "s3cret", "windows": True}, "Leave windows out"),
+        ("password", {"conference_key": "k", "conference_uri": "sip:ada@example.org;x"}, "Guests may not join"),
+    ],
+)
+async def test_a_grant_that_is_not_offered_is_answered_with_what_to_do(grants, settings, words):
+    server = Server()
+    server.challenge = [f'MsRtcOAuth href="{TOKEN_URL}",grant_type="{grants}"']
+    config = UcwaConfig.model_validate({"application_url": f"{HOST}/a", "username": "ada@example.org", **settings})
+
+    async with signed(server, config) as client:
+        with pytest.raises(AuthenticationFailed, match=words):
+            await client.send("GET", f"{HOST}/x")
+
+    assert server.tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("challenge", "wanted"),
+    [
+        ([BEARER], ("", frozenset(), "https://login/oauth2")),
+        ([BEARER, OAUTH], (TOKEN_URL, frozenset(GRANTS.split(",")), "https://login/oauth2")),
+        ([OAUTH], (TOKEN_URL, frozenset(GRANTS.split(",")), None)),
+    ],
+)
+async def test_a_token_source_is_told_of_the_azure_ad_that_a_server_names(challenge, wanted):
+    server, asked = Server(), []
+    server.challenge = challenge
+
+    async def fetch(request):
+        asked.append((request.href, request.grants, request.authority))
+        server.valid = "aad"
+        return Token(value=SecretStr("aad"))
+
+    config = UcwaConfig(application_url=f"{HOST}/apps", token_source=fetch)
+    async with signed(server, config) as client:
+        assert (await client.send("GET", f"{HOST}/x")).status_code == 204
+
+    assert asked == [wanted]

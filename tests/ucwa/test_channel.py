@@ -19,7 +19,8 @@ from telco_bridge.provider import (
     Refused,
 )
 from telco_bridge.sandbox import SteppedClock
-from telco_bridge_ucwa.channel import ApplicationLost, EventChannel
+from telco_bridge_ucwa.channel import EventChannel
+from telco_bridge_ucwa.poll import ApplicationLost, Loss
 from telco_bridge_ucwa.resources import Resources
 from telco_bridge_ucwa.wire import resource_in
 
@@ -99,8 +100,17 @@ async def reading(script):
                 raise ProviderError("no")
             return resource_in(answer, rel=rel)
 
+        async def renew():
+            return "/app/events?ack=70&key=k"
+
         yield EventChannel(
-            events=EVENTS, fetch=fetch, read=read, resources=resources, host=script.host, poll_timeout=180
+            events=EVENTS,
+            renew=renew,
+            fetch=fetch,
+            read=read,
+            resources=resources,
+            host=script.host,
+            timing={"timeout": 180},
         )
 
 
@@ -215,7 +225,6 @@ async def test_an_empty_release_reports_nothing():
         httpx.Response(200, content=b'{"_li', headers={"content-type": "application/json"}),
         httpx.Response(200, json=[]),
         httpx.Response(200, json={"_links": {}}),
-        httpx.ReadTimeout("slow"),
         httpx.ConnectError("down"),
         httpx.RemoteProtocolError("reset"),
     ],
@@ -233,7 +242,7 @@ async def test_trouble_repeats_the_same_poll_with_growing_pauses_and_is_then_tol
         assert states(script.host.facts) == [CallState.CONNECTED]
         assert not any(isinstance(fact, Gap) for fact in script.host.facts)
 
-        await running(script, channel)
+        await running(script, channel, 4)
 
     assert script.polled[6:] == ["/e?ack=2", "/e?ack=3"]
     _, ended, gap = script.host.facts
@@ -312,10 +321,8 @@ async def test_a_poll_that_was_replaced_is_tried_once_more():
 @pytest.mark.parametrize(
     ("answers", "error", "words"),
     [
-        ([problem(409, "PGetReplaced")] * 2, ProviderError, "endpoint_id"),
+        ([problem(409, "PGetReplaced")] * 2, ApplicationLost, "endpoint_id"),
         ([problem(409, "AlreadyExists")], Refused, "AlreadyExists"),
-        ([problem(404, "ApplicationNotFound")], ApplicationLost, "ApplicationNotFound"),
-        ([problem(410, "InactiveApplicationExpired")], ApplicationLost, "Inactive"),
         ([problem(403)], AuthenticationFailed, "403"),
         ([problem(400)], Refused, "words"),
         ([httpx.Response(400, text="<html/>")], Refused, "400"),
@@ -330,12 +337,22 @@ async def test_what_is_hopeless_is_raised(answers, error, words):
             await channel.run()
 
 
-async def test_only_a_forgotten_application_may_be_made_again():
-    for status, again in ((404, True), (410, False)):
-        async with reading(Script(problem(status, "X"))) as channel:
-            with pytest.raises(ApplicationLost) as caught:
-                await channel.run()
-        assert caught.value.again is again
+@pytest.mark.parametrize(
+    ("status", "subcode", "loss", "again"),
+    [
+        (404, "ApplicationNotFound", Loss.FORGOTTEN, True),
+        (410, "CannotRedirect", Loss.MOVED, True),
+        (410, "TooManyApplications", Loss.ENDED, False),
+        (410, "InactiveApplicationExpired", Loss.ENDED, False),
+        (410, "UserAgentNotAllowed", Loss.ENDED, False),
+    ],
+)
+async def test_a_lost_application_says_how_and_whether_another_may_be_made(status, subcode, loss, again):
+    async with reading(Script(problem(status, subcode))) as channel:
+        with pytest.raises(ApplicationLost, match=f"{subcode} words; ") as caught:
+            await channel.run()
+
+    assert (caught.value.loss, caught.value.again, caught.value.status) == (loss, again, status)
 
 
 async def test_what_had_come_is_processed_before_an_error_and_reading_goes_on_where_it_was():
@@ -347,6 +364,7 @@ async def test_what_had_come_is_processed_before_an_error_and_reading_goes_on_wh
         assert states(script.host.facts) == [CallState.CONNECTED]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(channel.run)
+            await script.host.clock.advance(1)
             await script.parked.wait()
             tasks.cancel_scope.cancel()
 
@@ -408,7 +426,7 @@ async def test_a_deleted_conversation_is_forgotten():
         await script.parked.wait()
         await anyio.wait_all_tasks_blocked()
         before = len(script.host.facts)
-        channel.lose_calls("application lost")
+        channel.lose_calls("forgotten")
         tasks.cancel_scope.cancel()
 
     assert len(script.host.facts) == before == 2
@@ -421,7 +439,7 @@ async def test_losing_the_application_ends_its_calls():
         tasks.start_soon(channel.run)
         await script.parked.wait()
         await anyio.wait_all_tasks_blocked()
-        channel.lose_calls("application lost")
+        channel.lose_calls("forgotten")
         tasks.cancel_scope.cancel()
 
     assert states(script.host.facts) == [CallState.CONNECTED, CallState.ENDED]

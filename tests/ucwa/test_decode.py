@@ -28,7 +28,7 @@ from telco_bridge.provider import (
     Transport,
 )
 from telco_bridge.transitions import fold
-from telco_bridge_ucwa.decode import decode, snapshot, standing
+from telco_bridge_ucwa.decode import decode, must_be_read, snapshot, standing
 from telco_bridge_ucwa.reasons import explain
 from telco_bridge_ucwa.resources import Operation, Purpose, Resources
 from telco_bridge_ucwa.wire import parse_package, parse_resource
@@ -49,12 +49,13 @@ HREFS = {
     "audioVideoRenegotiation": f"{A}/renegotiations/r1",
     "messagingInvitation": f"{A}/messagingInvitations/m1",
     "localParticipant": f"{C}/participants/me",
+    "participantAudio": f"{C}/participants/me/audio",
 }
 
 
 def body(rel, links=(), embedded=None, **properties):
     href = HREFS[rel]
-    targets = {"conversation": C, "phoneAudio": HREFS["phoneAudio"], "audioVideo": HREFS["audioVideo"]}
+    targets = {name: HREFS[name] for name in ("conversation", "phoneAudio", "audioVideo", "localParticipant")}
     named = {name: {"href": targets.get(name, f"{href}/{name}")} for name in links}
     if rel != "conversation" and "conversation" not in named:
         named["conversation"] = {"href": C}
@@ -77,7 +78,8 @@ def event(rel, kind, links=(), *, status=None, reason=None, bare=False, embedded
 
 
 def package(*events, sender="communication"):
-    raw = {"_links": {"next": {"href": "n"}}, "sender": [{"rel": sender, "href": A, "events": list(events)}]}
+    href = C if sender == "conversation" else A
+    raw = {"_links": {"next": {"href": "n"}}, "sender": [{"rel": sender, "href": href, "events": list(events)}]}
     return parse_package(httpx.Response(200, json=raw))
 
 
@@ -101,8 +103,8 @@ class Line:
             self.time += 1.0
             change = self.resources.take(told, self.time)
             facts += decode(told, change, self.resources, self.time)
-            if told.rel == "conversation" and told.type == "deleted" and change.ref:
-                self.resources.forget(change.ref)
+            for ref in change.over:
+                self.resources.forget(ref)
         for fact in facts:
             if isinstance(fact, CallReport):
                 self.view, _ = fold(self.view, fact, explain)
@@ -954,3 +956,197 @@ def test_a_package_survives_its_byte_order_mark_and_its_dates():
     read = parse_package(httpx.Response(200, content=content, headers={"content-type": "application/json"}))
 
     assert [told.rel for told in read.events] == ["conversation"]
+
+
+def in_a_conference(state="Conferenced"):
+    links = ["audioVideo", "localParticipant"]
+    return [
+        *AV_STARTING,
+        *ANSWERED,
+        event("conversation", "updated", links, state=state, activeModalities=["Audio"]),
+    ]
+
+
+def own_audio(kind="updated", *, muted=None, links=("participant",), bare=False, rel="localParticipant", at=None):
+    raw = event("participantAudio", kind, links, bare=bare, **({} if muted is None else {"audioMuted": muted}))
+    member = {"href": at or HREFS["localParticipant"]} | ({"rel": rel} if rel else {})
+    return raw | {"in": member}
+
+
+def test_the_users_own_audio_tells_whether_the_call_is_muted_and_what_may_be_done():
+    line = Line()
+    line.hear(*in_a_conference())
+    line.hear(own_audio("added", muted=False, links=("muteAudio",)), sender="conversation")
+    assert line.view.muted is False
+    assert "muteAudio" in line.view.offered
+    line.hear(own_audio(muted=True, links=("unmuteAudio",)), sender="conversation")
+
+    assert line.view.muted is True
+    assert {"unmuteAudio", "muteAudio"} & line.view.offered == {"unmuteAudio"}
+    (report,) = standing(C, line.resources)
+    assert report.muted is True
+    assert snapshot(C, line.resources, line.time, complete=False).muted is True
+
+
+def test_audio_that_has_gone_can_be_muted_no_more():
+    line = Line()
+    line.hear(*in_a_conference())
+    line.hear(own_audio("added", muted=True, links=("unmuteAudio",)), sender="conversation")
+    line.hear(own_audio("deleted", bare=True), sender="conversation")
+
+    assert "unmuteAudio" not in line.view.offered
+
+
+def test_the_audio_of_others_says_nothing_of_the_call():
+    line = Line()
+    line.hear(*in_a_conference())
+    line.hear(own_audio(muted=True, rel="participant", at=f"{C}/participants/bob"), sender="conversation")
+
+    assert line.view.muted is None
+
+
+def test_what_is_no_yes_or_no_says_nothing_of_mute():
+    line = Line()
+    line.hear(*in_a_conference())
+    line.hear(own_audio(muted="Muted"), sender="conversation")
+
+    assert line.view.muted is None
+
+
+@pytest.mark.parametrize(("state", "reads"), [("Conferencing", True), ("Conferenced", True), ("Connected", False)])
+def test_the_users_own_audio_is_read_where_the_server_could_mute_it(state, reads):
+    line = Line()
+    line.hear(*in_a_conference(state))
+    told = package(own_audio(bare=True, rel=None), sender="conversation").events[0]
+
+    assert must_be_read(told, line.resources) is reads
+    assert must_be_read(package(event("conversation", "updated", bare=True)).events[0], line.resources)
+    assert not must_be_read(package(event("localParticipant", "updated", bare=True)).events[0], line.resources)
+
+
+@pytest.mark.parametrize("subcode", ["Busy", None])
+def test_a_failed_call_whose_conversation_was_never_told_of_is_over(subcode):
+    line = Line(DIALLED)
+    reason = f"RemoteFailure/{subcode}" if subcode else "RemoteFailure"
+
+    line.hear(event("phoneAudioInvitation", "completed", ["conversation"], status="Failure", reason=reason, **OUT))
+
+    assert line.view.over
+    assert line.view.answered is False
+
+
+def test_a_missed_call_whose_conversation_was_never_told_of_does_not_ring():
+    line = Line()
+
+    told = line.hear(
+        event("audioVideoInvitation", "completed", status="Failure", reason="Timeout/Missed", direction="Incoming")
+    )[0]
+
+    assert (told.state, told.origin) == (CallState.ENDED, Invitation())
+
+
+INTO = replace(DIALLED, ref=C)
+INTO_STARTED = event("phoneAudioInvitation", "started", ["conversation", "cancel"], state="Connecting", **OUT)
+MEETING = event("conversation", "added", ["phoneAudio"], state="Conferenced", activeModalities=[])
+
+
+def test_a_call_into_a_meeting_is_not_named_after_the_meeting_before_it_succeeds():
+    line = Line(INTO)
+
+    attempt = line.hear(MEETING, INTO_STARTED)[0]
+    assert (attempt.ref, attempt.command_id, attempt.state) == (None, "call-1", CallState.DIALING)
+    line.hear(event("conversation", "updated", ["phoneAudio"], state="Conferenced", activeModalities=["Audio"]))
+    line.hear(event("phoneAudioInvitation", "completed", ["conversation"], status="Success", state="Connected", **OUT))
+
+    assert (line.view.ref, line.view.state, line.view.answered) == (C, CallState.CONNECTED, True)
+
+
+@pytest.mark.parametrize("more", [{"status": "Failure", "reason": "RemoteFailure/Busy", "state": "Failed"}, {}])
+def test_a_call_into_a_meeting_that_fails_ends_although_the_meeting_goes_on(more):
+    line = Line(INTO)
+    line.hear(MEETING, INTO_STARTED)
+    (told,) = line.hear(event("phoneAudioInvitation", "completed", ["conversation"], **{**OUT, **more}))
+
+    assert (told.ref, told.state) == (None, CallState.ENDED)
+    assert line.view.state is CallState.ENDED
+
+
+def test_an_escalation_that_fails_takes_nothing_from_the_call():
+    escalation = Operation(id="esc-1", purpose=Purpose.ESCALATE, slots=frozenset(), to="sip:bob@x.org", ref=C)
+    line = Line(DIALLED_AV, escalation)
+    line.hear(*AV_STARTING, *ANSWERED)
+    about = {"direction": "Outgoing", "operationId": "esc-1"}
+    href = f"{A}/communication/audioVideoInvitations/i91"
+    for kind, more in (("started", {"state": "Connecting"}), ("completed", {"state": "Failed"})):
+        raw = event("audioVideoInvitation", kind, ["conversation"], **about, **more)
+        raw["link"]["href"] = raw["_embedded"]["audioVideoInvitation"]["_links"]["self"]["href"] = href
+        if kind == "completed":
+            raw |= {"status": "Failure", "reason": {"code": "LocalFailure", "subcode": "EscalationFailed"}}
+        facts = line.hear(raw)
+        assert not any(isinstance(fact, CommandFailed) for fact in facts)
+
+    assert line.streams() == {"audio#1": StreamState.ACTIVE, "video#1": StreamState.ACTIVE}
+    assert line.view.state is CallState.CONNECTED
+
+
+def test_a_failure_that_is_read_for_an_earlier_event_leaves_its_reason_open():
+    line = Line(DIALLED)
+    line.hear(STARTING[1])
+
+    told = line.hear(event("phoneAudioInvitation", "started", ["conversation"], state="Failed", **OUT))[0]
+    assert (told.answered, told.cause) == (False, None)
+
+    line.hear(
+        event(
+            "phoneAudioInvitation", "completed", ["conversation"], status="Failure", reason="RemoteFailure/Busy", **OUT
+        )
+    )
+    assert line.view.cause is not None
+    assert line.view.cause.code == "RemoteFailure/Busy"
+
+
+@pytest.mark.parametrize(
+    ("first", "state"),
+    [
+        ([], []),
+        ([event("conversation", "added", state="Incoming", activeModalities=["Audio"])], [StreamState.OFFERED]),
+        ([event("conversation", "added", state="Connecting", activeModalities=[])], [StreamState.STARTING]),
+        ([event("phoneAudioInvitation", "started", direction="Incoming")], [StreamState.OFFERED]),
+        ([event("phoneAudioInvitation", "started", direction="Outgoing")], [StreamState.STARTING]),
+    ],
+)
+def test_phone_audio_begins_as_whatever_is_known_of_its_call_says(first, state):
+    line = Line()
+    line.hear(*first)
+
+    told = line.hear(event("phoneAudio", "updated", state="Connecting"))[0]
+
+    assert [stream.state for stream in told.streams] == state
+
+
+def test_what_phone_audio_said_before_its_call_was_known_is_told_with_the_call():
+    line = Line()
+
+    told = line.hear(
+        event("phoneAudio", "updated", ["stopPhoneAudio", "resumePhoneAudio"], state="Connected"),
+        event("phoneAudioInvitation", "completed", status="Success", state="Connected", direction="Incoming"),
+    )[-1]
+
+    assert (told.held, [(s.slot, s.state) for s in told.streams]) == (True, [("phoneAudio", StreamState.ACTIVE)])
+
+
+def test_an_invitation_of_which_only_a_later_state_is_told_offers_its_media():
+    line = Line()
+
+    told = line.hear(event("phoneAudioInvitation", "updated", state="Connecting", direction="Incoming"))[0]
+
+    assert [(stream.slot, stream.state) for stream in told.streams] == [("phoneAudio", StreamState.OFFERED)]
+
+
+@pytest.mark.parametrize(
+    ("status", "answered"), [("Success", True), ("Succeeded", True), ("Failure", False), ("Failed", False)]
+)
+def test_both_spellings_of_an_outcome_are_read(status, answered):
+    line = Line(DIALLED)
+
+    assert line.hear(event("phoneAudioInvitation", "completed", status=status, **OUT))[0].answered is answered

@@ -202,6 +202,28 @@ async def test_a_redirect_that_wants_a_token_is_given_one():
     assert world.sent().count(f"GET {gate}") == 3
 
 
+@pytest.mark.parametrize(
+    ("at", "answer", "words"),
+    [
+        (USER, ok({"redirect": USER}), "redirected more than 5 times"),
+        (USER, ok({"xframe": "/xframe"}), "no applications link"),
+        (USER, ok({"applications": "https://pool:port/"}), "applications: .*no URL"),
+        (USER, httpx.Response(200, text="<html/>", headers={"content-type": "text/html"}), "GET user: .*text/html"),
+        (USER, httpx.Response(500), "GET user: HTTP 500"),
+        (EXTERNAL, ok({"redirect": EXTERNAL}), "redirected more than 5 times"),
+        (EXTERNAL, moved("http://lyncdiscover.example.org/"), "from https to http"),
+        (EXTERNAL, httpx.Response(302), "302 without a Location"),
+    ],
+)
+async def test_a_way_that_does_not_end_at_the_applications_is_told(at, answer, words):
+    world = World()
+    world.answers[at] = answer
+
+    with pytest.raises(ProviderError, match=words):
+        async with signed_in(world):
+            pass
+
+
 async def test_no_server_at_all_names_everything_that_was_tried():
     world = World()
     world.answers = {}

@@ -260,6 +260,54 @@ def test_events_can_come_before_the_answer(served, client, inject):
     assert lines.index("event phoneAudioInvitation started") < lines.index("POST startPhoneAudio")
 
 
+def conversations(client):
+    href = client.application["_embedded"]["communication"]["_links"]["conversations"]["href"]
+    return client.get(href).json().get("_embedded", {}).get("conversation", [])
+
+
+def test_another_program_can_take_the_place_of_who_waits_for_events(client, inject):
+    inject(Fault.REPLACE_READER, seconds=0.5)
+    replaced = client.get(client.next)
+    dial(client)
+
+    assert (replaced.status_code, replaced.json()["subcode"]) == (409, "PGetReplaced")
+    assert client.poll()[0].name == "phoneAudioInvitation started"
+
+
+def test_a_reader_can_be_sent_back_to_what_it_read_last(client, inject):
+    connect(client)
+    package = client.packages[-1]
+    inject(Fault.RESYNC_EVENTS)
+    client.poll()
+
+    assert set(client.packages[-1]["_links"]) == {"self", "resync"}
+    client.poll()
+    assert client.packages[-1] == package
+    assert len(conversations(client)) == 1
+
+
+def test_a_reader_can_be_told_to_go_on_without_what_was_open(client, inject):
+    connect(client)
+    inject(Fault.RESUME_EVENTS)
+    client.poll()
+
+    assert "resume" in client.packages[-1]["_links"]
+    assert conversations(client) == []
+
+
+@pytest.mark.parametrize(("options", "status"), [({}, 409), ({"status": 500, "code": "ServiceFailure"}, 500)])
+def test_there_can_be_more_events_than_are_kept(client, inject, options, status):
+    connect(client)
+    inject(Fault.OVERFLOW_EVENTS, **options)
+    answer = client.get(client.next)
+    client.next = client.get(own(client)).json()["_links"]["events"]["href"]
+    dial(client, operation_id="op-2")
+
+    assert (answer.status_code, answer.json()["subcode"]) == (status, "MaxEventCountReached")
+    assert client.poll()[0].name == "phoneAudioInvitation started"
+    assert len(conversations(client)) == 1
+
+
 def test_every_fault_that_is_known_is_tested_here():
     """So that a new one is not forgotten."""
     from pathlib import Path

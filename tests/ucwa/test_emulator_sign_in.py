@@ -275,6 +275,43 @@ def test_an_application_nobody_polls_for_expires(serve):
     assert (answer.status_code, answer.json()["subcode"]) == (410, "InactiveApplicationExpired")
 
 
+def test_the_same_words_lead_to_the_same_application(served):
+    one, other = served.connect(), served.connect()
+    own = one.sign_in()["_links"]["self"]
+    other.http.headers["Authorization"] = one.http.headers["Authorization"]
+    again = other.http.post(one.pool, json=CLIENT)
+    another = other.http.post(one.pool, json={**CLIENT, "EndpointId": "another"})
+
+    assert (again.status_code, again.json()["_links"]["self"]) == (200, own)
+    assert (another.status_code, another.json()["_links"]["self"] == own) == (201, False)
+
+
+def test_a_user_may_have_only_so_many_applications(serve):
+    client = serve(applications_allowed=1).connect()
+    client.sign_in()
+    refused = client.http.post(client.pool, json={**CLIENT, "EndpointId": "another"})
+    client.delete(client.application["_links"]["self"]["href"])
+
+    assert (refused.status_code, refused.json()["subcode"]) == (410, "TooManyApplications")
+    assert client.http.post(client.pool, json={**CLIENT, "EndpointId": "another"}).status_code == 201
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_an_available_user_whom_nobody_reports_active_loses_the_application(serve, reports):
+    served = serve(activity_within=20.0, speed=200.0)
+    client = served.connect()
+    client.sign_in()
+    me = client.application["_embedded"]["me"]["_links"]
+    client.post(me["makeMeAvailable"]["href"], **AVAILABLE)
+    report = client.get(me["self"]["href"]).json()["_links"]["reportMyActivity"]["href"]
+    until = served.exchange.now() + 60.0
+    while served.exchange.now() < until and served.emulator.applications:
+        if reports:
+            client.post(report)
+
+    assert bool(served.emulator.applications) is reports
+
+
 def test_the_wires_record_holds_no_secret(served, client):
     records = repr(served.emulator.wire.records())
 

@@ -16,6 +16,7 @@ from telco_bridge.provider import (
     Hold,
     MediaDirection,
     Modality,
+    Mute,
     Redirect,
     Refused,
     Reject,
@@ -28,11 +29,12 @@ from telco_bridge.provider import (
     TerminationReason,
     TooLate,
     Transport,
+    Unmute,
     Unsupported,
 )
 from telco_bridge_ucwa.encode import NotCached, WireRequest, address, encode
 from telco_bridge_ucwa.resources import Operation, Purpose, Resources
-from telco_bridge_ucwa.wire import parse_resource, with_query
+from telco_bridge_ucwa.wire import Event, parse_resource, with_query
 
 C = "/app/conversations/c1"
 OFFER = "v=0\r\n"
@@ -107,7 +109,7 @@ def test_a_dial_rings_the_own_phone_first():
 
 
 def test_without_an_own_phone_the_server_uses_the_one_it_knows():
-    (request,) = encode(dial(native={"subject": "demo", "operationId": "mine"}), known())
+    (request,) = encode(dial(native={"subject": "demo"}), known())
 
     assert request.body == {"operationId": "call-1", "to": "tel:+14255550199", "subject": "demo"}
 
@@ -500,3 +502,150 @@ def test_an_invitation_that_was_decided_is_answered_too_late():
 def test_an_invitation_that_nobody_has_seen_is_read_first():
     with pytest.raises(NotCached):
         encode(answer(), Resources("https://pool.example.org/apps"))
+
+
+@pytest.mark.parametrize(("command", "rel"), [(Mute, "muteAudio"), (Unmute, "unmuteAudio")])
+def test_the_user_is_muted_where_the_server_offers_it(command, rel):
+    asked = command(id="m-1", call="call-1", ref=C)
+    resources = known()
+    with pytest.raises(NotCached):
+        encode(asked, resources)
+    resources.put_voice(C, resource("participantAudio", "/app/audio", [rel]), 1.0)
+
+    assert encode(asked, resources) == (WireRequest(what=rel, href=f"/app/audio/x-{rel}?k=1"),)
+    resources.put_voice(C, resource("participantAudio", "/app/audio"), 2.0)
+    with pytest.raises(TooLate, match=rel):
+        encode(asked, resources)
+
+
+@pytest.mark.parametrize(
+    ("command", "added"),
+    [
+        (dial(native={"subject": "demo", "importance": "Urgent", "threadId": "t1"}), {"subject": "demo"}),
+        (dial(native={"phoneNumber": "+1 (425) 555-0102"}), {"phoneNumber": "+14255550102"}),
+        (dial(offer=OFFER, native={"joinAudioMuted": True}), {"joinAudioMuted": True, "sessionContext": "call-1"}),
+        (dial(offer=OFFER, native={"sessionContext": "mine"}), {"sessionContext": "mine"}),
+    ],
+)
+def test_native_inputs_are_sent_under_their_own_names(command, added):
+    (request,) = encode(command, known(), phone_number="+14255550101")
+
+    assert added.items() <= request.body.items()
+    assert request.revision is None
+
+
+def test_content_of_the_applications_own_is_linked_and_needs_the_second_revision():
+    (request,) = encode(dial(offer=OFFER, native={"customContent": "data:text/plain,hello"}), known())
+
+    assert request.body["_links"]["customContent"] == {"href": "data:text/plain,hello"}
+    assert set(request.body["_links"]) == {"customContent", "mediaOffer"}
+    assert request.revision == 2
+
+
+@pytest.mark.parametrize(
+    ("native", "words"),
+    [
+        ({"operationId": "mine"}, "takes no 'operationId'"),
+        ({"colour": "blue"}, "takes no 'colour'; UCWA documents customContent"),
+        ({"subject": "x" * 251}, "has 251 characters, and UCWA takes 250"),
+        ({"subject": ""}, "not empty"),
+        ({"subject": 3}, "must be a text"),
+        ({"importance": "Low"}, "Normal, Urgent, Emergency"),
+        ({"importance": ["Normal"]}, "Normal, Urgent, Emergency"),
+        ({"phoneNumber": "1" * 101}, "UCWA takes 100"),
+        ({"phoneNumber": "abc"}, "no number"),
+        ({"customContent": "hello"}, "data URI"),
+    ],
+)
+def test_inputs_that_ucwa_does_not_take_are_refused_before_anything_is_sent(native, words):
+    with pytest.raises(Refused, match=words) as caught:
+        encode(dial(native=native), known())
+    assert "Nothing was sent" in str(caught.value)
+
+
+@pytest.mark.parametrize("native", [{"sessionContext": "x" * 51}, {"joinVideoMuted": "no"}])
+def test_inputs_of_media_are_checked_too(native):
+    both = frozenset({AUDIO, VIDEO})
+    with pytest.raises(Refused, match="Nothing was sent"):
+        encode(dial(offer=OFFER, modalities=both, native=native), known())
+
+
+def test_a_reason_travels_in_the_body_where_a_server_wants_it_there():
+    command = stop("audio", native={"reason": "MediaTimeout", "reason_in": "body"})
+
+    (request,) = encode(command, known(av=["stopAudio"]))
+
+    assert (request.query, request.body) == ((), {"reason": "MediaTimeout"})
+    with pytest.raises(Refused, match="query or body"):
+        encode(stop("audio", native={"reason_in": "header"}), known(av=["stopAudio"]))
+
+
+@pytest.mark.parametrize(
+    ("more", "rel", "of"),
+    [
+        ({}, "addPhoneAudio", "phone"),
+        ({"offer": OFFER}, "addAudio", "av"),
+        ({"offer": OFFER, "modalities": frozenset({VIDEO})}, "addVideo", "av"),
+        ({"offer": OFFER, "modalities": frozenset({AUDIO, VIDEO})}, "addAudioVideo", "av"),
+    ],
+)
+def test_a_dial_into_a_conversation_adds_its_media_there(more, rel, of):
+    resources = known(phone=["addPhoneAudio"], av=["addAudio", "addVideo", "addAudioVideo"], state="Conferenced")
+    meeting = "sip:ada@example.org;gruu;opaque=app:conf:focus:id:1"
+    (request,) = encode(dial(meeting, native={"conversation": C}, **more), resources)
+
+    assert (request.what, request.href) == (rel, f"{C}/{of}/x-{rel}?k=1")
+    assert (request.body["to"], "conversation" in request.body) == (meeting, False)
+    assert (request.operation.purpose, request.operation.ref) == (Purpose.DIAL, C)
+
+
+def test_a_dial_into_a_conversation_needs_one_that_offers_it():
+    with pytest.raises(NotCached, match="phoneAudio"):
+        encode(dial(native={"conversation": C}), known())
+    with pytest.raises(Refused, match="addPhoneAudio"):
+        encode(dial(native={"conversation": C}), known(phone=[]))
+    with pytest.raises(Refused, match="no conversation"):
+        encode(dial(native={"conversation": 7}), known())
+
+
+def replaced(*, taken=False):
+    """A call of two that somebody would take over, or has taken over."""
+    resources = known(av=["stopAudio"])
+    named = {
+        "self": "/app/i2",
+        "decline": "/app/i2/x-decline",
+        "conversation": f"{C}-2",
+        "replacesAudioVideo": f"{C}/av",
+    }
+    raw = {
+        "state": "Connecting",
+        "direction": "Incoming",
+        "_links": {rel: {"href": href} for rel, href in named.items()},
+    }
+    told = parse_resource(raw, rel="audioVideoInvitation")
+    for kind, status in (("started", None), *((("completed", "Success"),) if taken else ())):
+        event = Event(rel="audioVideoInvitation", href="/app/i2", type=kind, status=status, body=told)
+        resources.take(event, 9.0)
+    return resources
+
+
+def test_hanging_up_declines_whoever_would_take_the_call_over():
+    left, declined = encode(HangUp(id="h", call="call-1", ref=C), replaced())
+
+    assert (left.method, left.href) == ("DELETE", C)
+    assert (declined.what, declined.href) == ("decline", "/app/i2/x-decline")
+
+
+def test_hanging_up_what_has_given_way_declines_the_other_alone():
+    resources = replaced()
+    resources.take(Event(rel="conversation", href=C, type="deleted"), 10.0)
+
+    (declined,) = encode(HangUp(id="h", call="call-1", ref=C), resources)
+
+    assert declined.what == "decline"
+
+
+def test_a_command_follows_the_call_that_has_moved_meanwhile():
+    (left,) = encode(HangUp(id="h", call="call-1", ref=C), replaced(taken=True))
+
+    assert (left.method, left.href) == ("DELETE", f"{C}-2")

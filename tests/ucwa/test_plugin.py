@@ -19,7 +19,7 @@ from telco_bridge.provider import (
 from telco_bridge.sandbox import Exchange
 from telco_bridge_ucwa.config import UcwaConfig
 from telco_bridge_ucwa.plugin import telco_bridge_provider
-from telco_bridge_ucwa.support import possible
+from telco_bridge_ucwa.support import possible, together
 
 WHO = {"username": "ada@example.org", "password": "s3cret"}
 URL = "https://pool.example.org/apps"
@@ -133,10 +133,20 @@ def view(*offered, live=()):
         (view("stopAudioVideo", live=["audio", "video"]), {Capability.STOP_REASON}),
         (view("stopAudioVideo", live=["phoneAudio", "video"]), {Capability.STOP_VIDEO, Capability.STOP_REASON}),
         (view("decline"), {Capability.REJECT}),
+        (view("muteAudio"), {Capability.MUTE}),
+        (view("unmuteAudio"), {Capability.UNMUTE}),
     ],
 )
 def test_a_link_is_a_permission(call, able):
     assert possible(call) == able | {Capability.HANG_UP}
+
+
+def test_a_server_may_let_both_media_go_and_neither_alone():
+    both = frozenset({Capability.STOP_AUDIO, Capability.STOP_VIDEO})
+
+    assert together(view("stopAudioVideo", live=["audio", "video"])) == (both,)
+    assert together(view("stopAudio", live=["audio"])) == ()
+    assert together(CallView(id="c", state=CallState.ENDED, offered=frozenset({"stopAudioVideo"}))) == ()
 
 
 def test_nothing_is_possible_after_the_end():

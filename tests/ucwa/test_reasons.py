@@ -20,6 +20,7 @@ from telco_bridge.provider import (
     Phase,
     Refused,
     Reject,
+    StopMedia,
     StreamId,
     StreamState,
     StreamView,
@@ -28,8 +29,8 @@ from telco_bridge.provider import (
     Transport,
 )
 from telco_bridge_ucwa.decode import cause_of
+from telco_bridge_ucwa.problems import parse_problem
 from telco_bridge_ucwa.reasons import REASONS, decline_reason, explain, termination_reason
-from telco_bridge_ucwa.wire import parse_problem
 
 R = TerminationReason
 RINGING = CallView(id="c", direction=CallDirection.OUTBOUND, reached=CallState.RINGING)
@@ -120,11 +121,43 @@ def test_an_unknown_word_is_unknown():
         ("InvitationState", "Declined", R.REJECTED),
         ("InvitationState", "Failed", R.UNKNOWN),
         ("EventChannel", "resume", R.NETWORK_LOST),
-        ("EventChannel", "application lost", R.NETWORK_LOST),
+        ("EventChannel", "forgotten", R.NETWORK_LOST),
     ],
 )
 def test_the_other_vocabularies_are_read(dialect, code, reason):
     assert explain(said(code, dialect=dialect), RINGING).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("code", "confidence"),
+    [
+        ("resume", Confidence.DERIVED),
+        ("forgotten", Confidence.DERIVED),
+        ("resync", Confidence.INFERRED),
+        ("replaced", Confidence.SYNTHETIC),
+        ("silent", Confidence.SYNTHETIC),
+    ],
+)
+def test_a_lost_call_says_honestly_how_that_is_known(code, confidence):
+    told = explain(said(code, dialect="EventChannel"), TALKING)
+
+    assert (told.reason, told.confidence) == (R.NETWORK_LOST, confidence)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("LocalFailure", R.UNKNOWN),
+        ("Informational", R.UNKNOWN),
+        ("Conflict", R.PROVIDER_ERROR),
+        ("PreconditionRequired", R.INTERNAL_ERROR),
+    ],
+)
+def test_a_code_that_hardly_speaks_of_calls_is_marked_as_losing_something(code, reason):
+    (row,) = [row for row in REASONS if (row.dialect, row.native) == ("ErrorCode", code)]
+
+    assert (row.neutral, row.lossy) == (reason, True)
+    assert explain(said(code), RINGING).native == f"{code}: because"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +243,19 @@ def test_a_call_that_ends_because_we_stopped_its_media_is_our_doing():
 
     assert (told.reason, told.by) == (R.NORMAL, EndedBy.APPLICATION)
     assert told.requested is None, "nobody had asked for the end of the call"
+
+
+@pytest.mark.parametrize(("slots", "by"), [(["audio", "video"], EndedBy.APPLICATION), (["audio"], EndedBy.REMOTE)])
+def test_a_call_whose_end_overtakes_that_of_the_media_we_stop_is_our_doing(slots, by):
+    live = [
+        StreamView(id=StreamId(slot, 1), transport=Transport.VOIP, state=StreamState.ACTIVE)
+        for slot in ("audio", "video")
+    ]
+    stop = StopMedia(id="x", call="c", streams=tuple(one.target for one in live if one.id.slot in slots))
+
+    told = explain(SILENCE, replace(with_streams(*live), asked=(Asked(stop, 0.0),)))
+
+    assert (told.reason, told.by) == (R.NORMAL, by)
 
 
 def test_an_earlier_stream_does_not_explain_a_call_with_live_media():

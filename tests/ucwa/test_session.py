@@ -200,10 +200,10 @@ async def test_a_user_may_be_redirected_within_the_allowed_hosts():
             ProviderError,
             "me: .*no URL",
         ),
-        ({"GET /user": httpx.Response(200, text="<html/>")}, ProviderError, "not JSON"),
+        ({"GET /user": httpx.Response(200, text="<html/>")}, ProviderError, "neither JSON nor XML"),
         ({"GET /user": httpx.Response(401)}, AuthenticationFailed, "MsRtcOAuth"),
         ({"POST /apps": problem(403)}, AuthenticationFailed, "403"),
-        ({"POST /apps": httpx.Response(201, text="<html/>")}, AnswerLost, "not JSON"),
+        ({"POST /apps": httpx.Response(201, text="<html/>")}, AnswerLost, "neither JSON nor XML"),
         ({"POST /apps": ok(resource("/app"), 201)}, ProviderError, "events link"),
         ({"POST /apps": ok({"_links": {"events": {"href": "/e"}}}, 201)}, ProviderError, "no address"),
         ({"POST /apps": httpx.ConnectError("down")}, NotSent, "down"),
@@ -660,6 +660,32 @@ async def test_the_active_conversations_are_listed(href):
     assert first.as_of < first.reports[0].as_of < again.reports[0].as_of
 
 
+@pytest.mark.parametrize(
+    ("answer", "pending"),
+    [
+        (ok(INVITATION), True),
+        (ok({**INVITATION, "state": "Failed"}), False),
+        (problem(404, code="NotFound"), False),
+        (problem(500), True),
+        (httpx.Response(404, html="<p>"), True),
+    ],
+)
+async def test_an_invitation_is_read_again_where_events_were_missed(answer, pending):
+    listed = ok(resource("/app/conversations", embedded={"conversation": [CONVERSATION]}))
+    server = with_answers({**STARTED, "GET /app/conversations": listed})
+
+    async with signed_in(server) as (session, _):
+        await session.execute(DIAL)
+        resources = session._application.resources
+        resources.drop_calls()
+        server.answers["GET /app/i1"] = answer
+        await session.list_calls()
+
+    assert (resources.pending(C) is not None) is pending
+    assert resources.modality(C, "phoneAudio") is not None
+    assert (resources.doubtful(C) != ()) is (answer.status_code == 500 or "html" in answer.headers["content-type"])
+
+
 @pytest.mark.parametrize("trouble", [httpx.Response(500), httpx.ReadTimeout("slow"), problem(404)])
 async def test_what_is_known_of_a_listed_call_is_not_passed_off_as_an_answer(trouble):
     listed = {"_links": {"self": {"href": "/x"}, "conversation": [{"href": C}]}}
@@ -677,7 +703,7 @@ async def test_what_is_known_of_a_listed_call_is_not_passed_off_as_an_answer(tro
     assert [calls.complete for calls in lists] == [True, False, True]
 
 
-async def test_embedded_conversations_are_listed_without_further_questions():
+async def test_embedded_conversations_are_listed_without_being_read_again():
     listed = {"_links": {"self": {"href": "/x"}}, "_embedded": {"conversation": [CONVERSATION]}}
     server = with_answers({"GET /app/conversations": ok(listed)})
 
@@ -685,6 +711,7 @@ async def test_embedded_conversations_are_listed_without_further_questions():
         calls = await session.list_calls()
 
     assert [(report.ref, report.state) for report in calls.reports] == [(C, CallState.CONNECTED)]
+    assert f"GET {C}" not in server.sent()
 
 
 async def test_a_server_without_a_list_says_so():
@@ -728,7 +755,7 @@ async def test_a_forgotten_application_is_made_again_a_few_times_an_hour():
 
 
 async def test_a_server_that_is_down_does_not_use_up_the_new_applications():
-    lost = [problem(404, "ApplicationNotFound", "NotFound")] * 4
+    lost = [problem(404, "ApplicationNotFound", "NotFound")]
     made = [ok(APPLICATION, 201), *[httpx.ConnectError("down")] * 3, ok(APPLICATION, 201)]
     server = with_answers({"GET /app/events": lost, "POST /apps": made})
 
@@ -753,7 +780,7 @@ async def test_a_new_application_that_cannot_be_read_is_deleted_and_made_again()
     bare = resource("/app2", {"events": "/app2/events", "communication": "/app2/communication"})
     server = with_answers(
         {
-            "GET /app/events": [problem(404, "ApplicationNotFound", "NotFound")] * 2,
+            "GET /app/events": [problem(404, "ApplicationNotFound", "NotFound")],
             "POST /apps": [ok(old, 201), ok(bare, 201), ok(APPLICATION, 201)],
             "GET /app2/communication": httpx.Response(500),
             "DELETE /app2": httpx.Response(204),
@@ -782,3 +809,31 @@ async def test_an_expired_application_is_not_made_again():
             await session.run()
 
     assert server.sent(after="GET /user").count("POST /apps") == 1
+
+
+async def test_a_conversation_that_has_gone_says_nothing_of_a_call_that_another_may_take_over():
+    av = resource(f"{C}/av", {"conversation": C}, state="Connected")
+    named = {"conversation": "/app/c2", "replacesAudioVideo": f"{C}/av"}
+    invited = resource("/app/i2", named, rel="audioVideoInvitation", state="Connecting", direction="Incoming")
+    told = [
+        ("added", "conversation", C, CONVERSATION),
+        ("updated", "audioVideo", f"{C}/av", av),
+        ("started", "audioVideoInvitation", "/app/i2", invited),
+        ("deleted", "conversation", C, None),
+    ]
+    events = [
+        {"type": kind, "link": {"rel": rel, "href": href}, **({"_embedded": {rel: body}} if body else {})}
+        for kind, rel, href, body in told
+    ]
+    sender = {"rel": "communication", "href": "/app/communication", "events": events}
+    package = {"_links": {"next": {"href": "/app/events?ack=2"}}, "sender": [sender]}
+    server = with_answers({"GET /app/events": [ok(package)], f"GET {C}": problem(404, code="NotFound")})
+
+    async with signed_in(server) as (session, _), anyio.create_task_group() as tasks:
+        tasks.start_soon(session.run)
+        await anyio.wait_all_tasks_blocked()
+        read = await session.read(C)
+        tasks.cancel_scope.cancel()
+
+    assert isinstance(read, CallReport)
+    assert (read.ref, read.state) == (C, None)

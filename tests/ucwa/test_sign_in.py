@@ -6,6 +6,7 @@ import threading
 from contextlib import asynccontextmanager
 
 import anyio
+import httpx
 import pytest
 
 from telco_bridge.provider import AuthenticationFailed, Gap, ProviderError
@@ -125,3 +126,35 @@ async def test_a_guest_signs_in_with_the_meetings_key(served):
         assert len(served.emulator.applications) == 1
 
     assert served.emulator.applications == []
+
+
+async def test_on_an_older_server_calls_ring_on_the_users_phone(serve):
+    served = serve(takes_voip=False)
+
+    async with signed_in(served, available=True):
+        communication = served.emulator.applications[0].communication
+        assert communication.prefers_phone
+        assert communication.voip_modalities == frozenset()
+
+    assert [answer[:3] for answer in asked(served, "POST makeMeAvailable")] == ["403", "204"]
+
+
+def test_a_guest_is_told_a_name_and_may_not_be_available(served):
+    user = served.emulator.profile()["user_url"]
+    challenge = httpx.get(user).headers.get_list("www-authenticate")[1]
+    form = {
+        "grant_type": "urn:microsoft.rtc:anonmeeting",
+        "password": "GH4T8KJ2",
+        "ms_rtc_conferenceuri": "sip:ada@sandbox.test;gruu;opaque=app:conf:focus:id:GH4T8KJ2",
+    }
+    ticket = httpx.post(challenge.split('href="')[1].split('"')[0], data=form).json()
+    with httpx.Client(headers={"Authorization": f"Bearer {ticket['access_token']}"}) as guest:
+        factory = guest.get(user).json()["_links"]["anonApplications"]["href"]
+        made = guest.post(factory, json={"culture": "en-US", "userAgent": "tests/1.0"}).json()
+        links = served.emulator.applications[0].me._links
+        refused = guest.post(httpx.URL(factory).join(links["makeMeAvailable"].href), json={})
+
+    me = made["_embedded"]["me"]
+    assert set(me) - {"rel", "_links"} == {"uri", "name"}
+    assert set(me["_links"]) == {"self"}
+    assert (refused.status_code, refused.json()["subcode"]) == (403, "AnonymousNotAllowed")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from ..body import Form
 from .errors import JSON, UcwaError
+from .xml import document
 
 __all__ = ["HTML", "Answer", "Send", "break_off", "divert", "encode", "of_error", "send_answer"]
 
@@ -25,6 +27,8 @@ class Answer:
     status: int = 204
     body: JSON | None = None
     html: str | None = None
+    content: tuple[bytes, str] | None = None
+    """A body of another type, and that type."""
     headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     then: Callable[[], None] | None = None
     note: str = ""
@@ -39,12 +43,16 @@ def of_error(error: UcwaError) -> Answer:
     return answer
 
 
-def encode(answer: Answer, *, bom: bool) -> tuple[bytes, str]:
-    """Return the body and its type."""
+def encode(answer: Answer, form: Form, *, bom: bool) -> tuple[bytes, str]:
+    """Return the body in that form, and its type."""
     if answer.html is not None:
         return answer.html.encode(), HTML
+    if answer.content is not None:
+        return answer.content
     if answer.body is None:
         return b"", ""
+    if form is Form.XML:
+        return document(answer.body), f"{form.media_type}; charset=utf-8"
     text = json.dumps(answer.body, separators=(",", ":"))
     return text.encode("utf-8-sig" if bom else "utf-8"), _JSON_TYPE
 

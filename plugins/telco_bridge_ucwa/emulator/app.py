@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from telco_bridge.sandbox.emulator import ASGIApp, Emulator, Fault
@@ -20,20 +20,29 @@ __all__ = ["UcwaEmulator"]
 
 
 class UcwaEmulator(Emulator):
-    """UCWA 2.0 in JSON for one user, served by `telco_bridge.serving.Server`.
+    """UCWA 2.0 in JSON and XML for one user, served by `telco_bridge.serving.Server`.
 
     Times are in seconds of the network's clock. `absolute_links` is the share of links that carry the host;
     `embedded=False` makes every event a bare link; `withheld` names links that are never offered; `pool_host` puts the
     applications on another host name than discovery, with tokens of its own; `grants` are the ways to a token that it
-    names, of which it knows `password` and the guests' of its one meeting; `token_refusal` is 401, or the 403 with a
-    challenge with which real servers refuse the token of another host. `own_phone_answers_after` is when the user
-    picks up the own phone that phone audio rings first (None: never).
+    names, of which it gives tokens for all but `passive`; the Windows domain is the first word of the SIP domain.
+    `token_refusal` is 401, or the 403 with a challenge with which real servers refuse the token of another host;
+    `takes_voip=False` lets the user take phone audio alone, as older servers do; `allowed_origins` are the web pages
+    that may send requests, and `batch_limit` is how many requests all batches may hold at once.
+    `own_phone_answers_after` is when the user picks up the own phone that phone audio rings first (None: never).
+    `provisional_answers` is how many endpoints let media flow early, and `answered_by` names for a called address, such
+    as `tel:+15550100`, who answers in its place. An application ends when nobody has polled for `inactive_after`, and
+    when its user is available, in no call, and has not been reported active for `activity_within`; after `resume_after`
+    without a poll it goes on without its calls. `applications_allowed` is how many a user may have.
 
     Faults are ordered by the rel of the link that is used (`"POST startPhoneAudio"`, `"GET events"`) and for events by
     `"event phoneAudio updated"`. The `cancel` of an invitation has the address of the modality's stop, and its name.
     Options: `status`, `code`, `subcode`, `executed` for SERVER_ERROR; `retry_after`, `executed` for RATE_LIMIT;
+    `oauth` for a SERVER_ERROR of the token address, such as `"server_error"`;
     `status`, `executed` for HTML_ANSWER; `host`, `rel` for FOREIGN_LINK; `state` for UNKNOWN_STATE; `seconds` for
-    DELAY_EVENT and MERGE_EVENTS; `content_type` for WRONG_CONTENT_TYPE; `subcode` for LOSE_APPLICATION.
+    DELAY_EVENT and MERGE_EVENTS; `content_type` for WRONG_CONTENT_TYPE; `subcode` for LOSE_APPLICATION; `seconds`
+    for REPLACE_READER, which another program does that long after the poll was parked; `status`, `code` for
+    OVERFLOW_EVENTS.
     """
 
     known_faults = frozenset(
@@ -55,6 +64,10 @@ class UcwaEmulator(Emulator):
             Fault.FOREIGN_LINK,
             Fault.EXPIRE_TOKEN,
             Fault.LOSE_APPLICATION,
+            Fault.REPLACE_READER,
+            Fault.RESYNC_EVENTS,
+            Fault.RESUME_EVENTS,
+            Fault.OVERFLOW_EVENTS,
         }
     )
 
@@ -77,13 +90,22 @@ class UcwaEmulator(Emulator):
         token_lifetime: float = 28_800.0,
         guest_token_lifetime: float = 3_600.0,
         token_refusal: int = 401,
+        takes_voip: bool = True,
+        allowed_origins: Iterable[str] = (),
+        batch_limit: int = 100,
         conference_uri: str = "sip:ada@sandbox.test;gruu;opaque=app:conf:focus:id:GH4T8KJ2",
         conference_key: str = "GH4T8KJ2",
+        guests_wait: bool = True,
+        escalation_takes: float = 0.3,
         ring_timeout: float = 60.0,
         own_phone_answers_after: float | None = 0.5,
         hang_up_takes: float = 0.2,
         add_media_takes: float = 0.3,
+        provisional_answers: int = 0,
+        answered_by: Mapping[str, str] | None = None,
         inactive_after: float = 900.0,
+        activity_within: float = 900.0,
+        applications_allowed: int | None = None,
         resume_after: float | None = None,
     ) -> None:
         super().__init__(exchange)
@@ -101,13 +123,22 @@ class UcwaEmulator(Emulator):
             token_lifetime=token_lifetime,
             guest_token_lifetime=guest_token_lifetime,
             token_refusal=token_refusal,
+            takes_voip=takes_voip,
+            allowed_origins=frozenset(allowed_origins),
+            batch_limit=batch_limit,
             conference_uri=conference_uri,
             conference_key=conference_key,
+            guests_wait=guests_wait,
+            escalation_takes=escalation_takes,
             ring_timeout=ring_timeout,
             own_phone_answers_after=own_phone_answers_after,
             hang_up_takes=hang_up_takes,
             add_media_takes=add_media_takes,
+            provisional_answers=provisional_answers,
+            answered_by=dict(answered_by or {}),
             inactive_after=inactive_after,
+            activity_within=activity_within,
+            applications_allowed=applications_allowed,
             resume_after=resume_after,
         )
         self._pool = Pool(self, self._settings, seed=seed, absolute_links=absolute_links)
@@ -128,6 +159,11 @@ class UcwaEmulator(Emulator):
     def stops(self) -> list[Stop]:
         """Every request to stop audio or video that was accepted, oldest first, with its reason."""
         return self._pool.stops
+
+    @property
+    def diagnoses(self) -> list[tuple[str | None, str | None]]:
+        """What clients reported of their media: error codes with their subcodes, oldest first."""
+        return self._pool.diagnoses
 
     @property
     def applications(self) -> list[Application]:

@@ -29,6 +29,7 @@ class Client:
     endpoint_id: str
     instance_id: str | None
     type: str | None
+    guest: bool = False
 
 
 class Application:
@@ -47,11 +48,11 @@ class Application:
             "reportMyNetwork": self.place("reportMyNetwork", post=lambda _: Answer(204)),
         }
         self._hubs = {rel: self.place(rel, get=self._hub) for rel in ("people", "onlineMeetings")}
-        self.channel = Channel(pool, self, idle=self._resumes)
+        self.channel = Channel(pool, self, idle=self._resumes, abandon=self._abandon)
         self.me = Me(self)
         self.communication = Communication(self)
         listen(pool)
-        self._watch: Timer = pool.after(pool.settings.inactive_after, self._expire)
+        self._watch: Timer = pool.after(min(pool.settings.inactive_after, pool.settings.activity_within), self._expire)
 
     def place(
         self,
@@ -124,8 +125,7 @@ class Application:
             return
         self.gone = error
         self._watch.cancel()
-        for conversation in list(self.communication.conversations):
-            conversation.abandon()
+        self._abandon()
         self.channel.close(error)
         self.pool.applications.remove(self)
 
@@ -134,23 +134,29 @@ class Application:
         return Answer(204)
 
     def _expire(self) -> None:
-        """UCWA documents that the server drops an application for which nobody polls in time."""
-        limit = self.pool.settings.inactive_after
+        """UCWA documents that the server drops an application for which nobody polls in time.
+
+        It drops one whose user is available and was not reported active either, unless there is a call.
+        """
+        settings, now = self.pool.settings, self.pool.now()
         polled = self.channel.polled_at
-        idle = 0.0 if polled is None else self.pool.now() - polled
-        if idle >= limit:
+        silent = 0.0 if polled is None else now - polled
+        at_rest = self.me.available and not self.communication.conversations
+        inactive = now - self.me.active_at if at_rest else 0.0
+        left = min(settings.inactive_after - silent, settings.activity_within - inactive)
+        if left <= 0.0:
             self.close(UcwaError(410, "Gone", "InactiveApplicationExpired", "The application was inactive too long."))
         else:
-            self._watch = self.pool.after(limit - idle, self._expire)
+            self._watch = self.pool.after(left, self._expire)
 
     def _resumes(self, silence: float) -> bool:
         """Whether the client was silent so long that the server has closed what was open, and now says `resume`."""
         limit = self.pool.settings.resume_after
-        if limit is None or silence < limit:
-            return False
+        return limit is not None and silence >= limit
+
+    def _abandon(self) -> None:
         for conversation in list(self.communication.conversations):
             conversation.abandon()
-        return True
 
     def _hub(self, ask: Ask) -> Answer:
         return Answer(200, self._hub_body(ask.place))

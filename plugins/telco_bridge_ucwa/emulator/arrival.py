@@ -8,9 +8,11 @@ from telco_bridge.media import Modality
 from telco_bridge.sandbox.clock import Timer
 from telco_bridge.sandbox.exchange import Leg, LegEvent, LegState, Side
 
+from .answers import Answer
 from .conversation import Conversation
+from .errors import JSON
 from .invitation import Invitation, Wanted
-from .outcomes import CALLER_GAVE_UP, DECLINED_ELSEWHERE, DECLINED_HERE, ELSEWHERE, FORWARDED, MISSED, Outcome
+from .outcomes import CALLER_GAVE_UP, DECLINED_ELSEWHERE, DECLINED_HERE, ELSEWHERE, FORWARDED, MISSED, REPLACED, Outcome
 
 if TYPE_CHECKING:
     from .application import Application
@@ -31,8 +33,9 @@ def listen(pool: Pool) -> None:
 class Arrival:
     """One call from outside, with the invitations that it has become: at most one for each client."""
 
-    def __init__(self, pool: Pool, leg: Leg) -> None:
+    def __init__(self, pool: Pool, leg: Leg, *, replaces: CallModality | None = None) -> None:
         self._pool = pool
+        self._replaces = replaces
         self._leg = leg
         self._ringing: list[CallModality] = []
         self._decided = False
@@ -56,6 +59,8 @@ class Arrival:
             self._decide()
             modality.take(self._leg, invitation, media)
         self._tell_others(modality, ELSEWHERE)
+        if self._replaces is not None:
+            self._replaces.cut(REPLACED)
 
     def decline(self, modality: CallModality, *, everywhere: bool) -> None:
         """Refuse the call at one client, or for the user."""
@@ -105,6 +110,8 @@ class Arrival:
         if self._leg.state is LegState.DOWN:
             return
         reached = [application for application in self._pool.applications if self._reaches(application)]
+        if self._replaces is not None:
+            reached = [self._replaces.conversation.application] if self._replaces.live else []
         if not reached:
             self._leg.refuse(480, "Temporarily Unavailable", by=Side.NETWORK)
             return
@@ -129,19 +136,35 @@ class Arrival:
             subject="",
             thread_id=self._pool.guid().replace("-", ""),
         )
-        by_phone = communication.prefers_phone
-        offered = _AUDIO if by_phone else self._leg.media & communication.voip_modalities
+        replaced = self._replaces
+        by_phone = communication.prefers_phone if replaced is None else replaced.pstn
+        also = self._succession(application)
+        offered = _AUDIO if by_phone else self._leg.media
+        if not by_phone and replaced is None:
+            offered &= communication.voip_modalities
         conversation = communication.receive(wanted, offered)
         modality = conversation.phone_audio if by_phone else conversation.audio_video
         self._ringing.append(modality)
         if by_phone:
             phone = conversation.phone_audio
-            invitation = phone.invited()
+            invitation = phone.invited(also)
             phone.ring(invitation, self)
             phone.updated()
             phone.ring_own_phone(lambda: self._picked_up(conversation, invitation))
         else:
-            conversation.audio_video.ring(conversation.audio_video.invited(offered), self)
+            conversation.audio_video.ring(conversation.audio_video.invited(offered, also), self)
+
+    def _succession(self, application: Application) -> dict[str, str]:
+        """The links that name the call whose place this one takes, and who hands it over."""
+        if self._replaces is None:
+            return {}
+        rel, mover = self._replaces.place.rel, self._replaces.conversation.remote
+        contact: JSON = {"rel": "contact", "uri": mover.uri, "name": mover.name}
+        place = application.place(
+            "transferredBy", get=lambda ask: Answer(200, {**contact, "_links": {"self": ask.place.link()}})
+        )
+        links = {f"replaces{rel[0].upper()}{rel[1:]}": self._replaces.place.link(), "transferredBy": place.link()}
+        return {name: str(link["href"]) for name, link in links.items()}
 
     def _picked_up(self, conversation: Conversation, invitation: Invitation) -> None:
         self.accept(conversation.phone_audio, invitation, _AUDIO)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from telco_bridge.media import Modality
@@ -9,12 +11,15 @@ from telco_bridge.media import Modality
 from . import addresses, links, sdp
 from .answering import accept_with_answer, accept_with_phone_audio, decline, send_provisional_answer
 from .answers import Answer
+from .diagnostics import diagnose
 from .directory import Handler, Place
 from .errors import JSON, conflict
+from .escalation import escalate
 from .inputs import Ask
 from .invitation import Invitation, Wanted
 from .modality import CallModality
 from .outcomes import NOT_ACCEPTABLE
+from .session import MediaSession
 from .settings import Stop
 
 if TYPE_CHECKING:
@@ -46,6 +51,15 @@ _AUDIO = frozenset({Modality.AUDIO})
 _VIDEO = frozenset({Modality.VIDEO})
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the last invitation was about: the media, the description that offers them, and the session's name."""
+
+    media: frozenset[Modality] = frozenset()
+    offer: str | None = None
+    context: str | None = None
+
+
 def asked_media(ask: Ask, verb: frozenset[Modality]) -> tuple[frozenset[Modality], str | None]:
     """Return the media that a verb asks for and the offer holds. UCWA's tables do not require an offer."""
     offer = ask.media_offer()
@@ -62,10 +76,8 @@ class AudioVideo(CallModality):
 
     def __init__(self, conversation: Conversation) -> None:
         super().__init__(conversation, "audioVideo")
-        self._asked: frozenset[Modality] = frozenset()
-        self._offer: str | None = None
-        self._session_context: str | None = None
-        self._session: Place | None = None
+        self.asked = Asked()
+        self.session: MediaSession | None = None
         self.places = {
             "stopAudio": self._command("stopAudio", lambda ask: self._stop(ask, _AUDIO)),
             "stopVideo": self._command("stopVideo", lambda ask: self._stop(ask, _VIDEO)),
@@ -73,13 +85,22 @@ class AudioVideo(CallModality):
             "addAudio": self._command("addAudio", lambda ask: self._add(ask, _AUDIO)),
             "addVideo": self._command("addVideo", lambda ask: self._add(ask, _VIDEO)),
             "addAudioVideo": self._command("addAudioVideo", lambda ask: self._add(ask, _AUDIO | _VIDEO)),
-            "reportMediaDiagnostics": self._command("reportMediaDiagnostics", lambda _: Answer(204)),
+            "escalateAudio": self._escalation("escalateAudio", _AUDIO),
+            "escalateAudioVideo": self._escalation("escalateAudioVideo", _AUDIO | _VIDEO),
+            "replaceWithPhoneAudio": self._command("replaceWithPhoneAudio", self._replace),
+            "audioVideoPolicies": self.conversation.keep("audioVideoPolicies", get=_policies),
+            "videoFreeze": self._command("videoFreeze", lambda _: Answer(204)),
+            "reportMediaDiagnostics": self._command("reportMediaDiagnostics", lambda ask: diagnose(ask, self.pool)),
         }
 
     def _command(self, rel: str, handler: Handler) -> Place:
         """Real servers put parameters of their own into such links; they must come back."""
         query = {"conversation": self.pool.directory.word(8)} if rel.startswith("add") else None
         return self.conversation.keep(rel, query=query, post=handler)
+
+    def _escalation(self, rel: str, verb: frozenset[Modality]) -> Place:
+        query = {"conversation": self.pool.directory.word(8), "context": "escalate"}
+        return self.conversation.keep(rel, query=query, post=lambda ask: escalate(ask, self, verb))
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -88,21 +109,24 @@ class AudioVideo(CallModality):
             self.media,
             conversation_lives=self.conversation.lives,
             invited=self.arrival is not None,
+            between_two=self.conversation.state == "Connected",
+            has_phone=self.conversation.application.communication.has_phone,
         )
 
     def properties(self) -> JSON:
-        return {"supportsReplaces": "Enabled" if self.state == "Connected" else "None"}
+        replaces = "Enabled" if self.state == "Connected" else "None"
+        return {"supportsReplaces": replaces, "videoSourcesAllowed": "Everyone"}
 
     def body(self) -> JSON:
-        if self._session is not None:
-            self.places["audioVideoSession"] = self._session
+        if self.session is not None:
+            self.places["audioVideoSession"] = self.session.place
         return super().body()
 
     def invite(
         self, wanted: Wanted, media: frozenset[Modality], offer: str | None, session_context: str | None
     ) -> Invitation:
         """Return the invitation to a call with these media."""
-        self._asked, self._offer, self._session_context = media, offer, session_context
+        self.asked = Asked(media, offer, session_context)
         return Invitation(
             self.conversation,
             wanted,
@@ -112,9 +136,12 @@ class AudioVideo(CallModality):
             extra={"sessionContext": session_context},
         )
 
-    def invited(self, media: frozenset[Modality]) -> Invitation:
-        """Return the invitation to a call that the client may answer by itself, or have answered on the phone."""
-        self._asked, self._offer, self._session_context = media, None, None
+    def invited(self, media: frozenset[Modality], also: Mapping[str, str] | None = None) -> Invitation:
+        """Return the invitation to a call that the client may answer by itself, or have answered on the phone.
+
+        `also` are links that it has besides.
+        """
+        self.asked = Asked(media)
         offer = sdp.Alternatives(media, chance=self.pool.chance)
         return Invitation(
             self.conversation,
@@ -127,20 +154,30 @@ class AudioVideo(CallModality):
                 "acceptWithPhoneAudio": lambda ask: accept_with_phone_audio(ask, self),
                 "sendProvisionalAnswer": lambda ask: send_provisional_answer(ask, self, offer),
                 "decline": lambda ask: decline(ask, self),
-                "reportMediaDiagnostics": lambda _: Answer(204),
+                "reportMediaDiagnostics": lambda ask: diagnose(ask, self.pool),
             },
             extra={"bandwidthControlId": self.pool.guid(), "privateLine": False},
-            data={"mediaOffer": offer.uri},
+            data={"mediaOffer": offer.uri, **(also or {})},
         )
 
     def answer_with(self, session_context: str) -> None:
         """The client has answered in a session of that name."""
-        self._session_context = session_context
+        self.asked = replace(self.asked, context=session_context)
 
     def invite_target(self, invitation: Invitation) -> None:
-        self.dial(invitation, self._asked)
+        self.dial(invitation, self.asked.media)
+
+    def inherit(self, other: CallModality) -> None:
+        super().inherit(other)
+        if isinstance(other, AudioVideo):
+            self.asked = other.asked
 
     # What the network tells.
+
+    def alerted(self, invitation: Invitation) -> None:
+        """Endpoints of the other party let media flow early."""
+        for number in range(self.pool.settings.provisional_answers):
+            self._tell_answer(invitation, "mediaProvisionalAnswer", media=self.asked.media, endpoint=number + 1)
 
     def connected(self, media: frozenset[Modality], invitation: Invitation) -> None:
         if not media:
@@ -150,11 +187,13 @@ class AudioVideo(CallModality):
         self.state = "Connected"
         self.media = media
         self.conversation.joined()
-        self._session = self.conversation.keep("audioVideoSession", get=self._get_session)
+        if self.session is not None:
+            self.session.close()
+        self.session = MediaSession(self, context=self.asked.context)
         self._tell_answer(invitation)
         self.conversation.remote.join()
         self.updated()
-        self._tell_session("added")
+        self.session.tell("added")
         for modality in sorted(media):
             self.use(modality)
         self.conversation.changed()
@@ -186,54 +225,36 @@ class AudioVideo(CallModality):
         """Nothing to tell: UCWA knows hold of audio and video only as a renegotiation by the client."""
 
     def left_over(self) -> None:
-        if self._session is not None:
-            self._tell_session("deleted")
-            self.pool.directory.retire(self._session)
-            self._session = None
+        if self.session is not None:
+            self.session.close()
+            self.session = None
 
-    def _tell_answer(self, invitation: Invitation) -> None:
-        """Deliver the other party's session description, in the name of the invitation."""
-        if self._offer is None:
+    def _tell_answer(
+        self,
+        invitation: Invitation,
+        name: str = "mediaAnswer",
+        *,
+        media: frozenset[Modality] | None = None,
+        endpoint: int = 1,
+    ) -> None:
+        """Deliver a session description of the other party's, in the name of the invitation."""
+        if self.asked.offer is None:
             return
-        answer = sdp.answer_to(self._offer, self.media, session=self.pool.chance.randrange(1, 10**9))
+        taken = self.media if media is None else media
+        answer = sdp.answer_to(self.asked.offer, taken, session=self.pool.chance.randrange(1, 10**9))
         place = self.conversation.keep("audioVideoNegotiation", get=lambda _: Answer(200, body))
         shown: JSON = {
             "self": place.link(),
             "audioVideoInvitation": invitation.place.link(),
-            "mediaAnswer": {"href": sdp.data_uri(answer)},
+            name: {"href": sdp.data_uri(answer)},
         }
-        if self._session is not None:
-            shown["audioVideoSession"] = self._session.link()
-        body: JSON = {"rel": "audioVideoNegotiation", "remoteEndpoint": self._remote_endpoint, "_links": shown}
-        if self._session_context is not None:
-            body["sessionContext"] = self._session_context
+        if self.session is not None:
+            shown["audioVideoSession"] = self.session.place.link()
+        remote = f"{self.conversation.remote.uri};epid={endpoint}"
+        body: JSON = {"rel": "audioVideoNegotiation", "remoteEndpoint": remote, "_links": shown}
+        if self.asked.context is not None:
+            body["sessionContext"] = self.asked.context
         self.conversation.application.emit(invitation.place, place, "updated", body=body)
-
-    # The media session.
-
-    @property
-    def _remote_endpoint(self) -> str:
-        return f"{self.conversation.remote.uri};epid=1"
-
-    def _get_session(self, _: Ask) -> Answer:
-        return Answer(200, self._session_body())
-
-    def _session_body(self) -> JSON:
-        session = self._session
-        assert session is not None  # noqa: S101 - its place is retired before the session is dropped
-        body: JSON = {"rel": "session", "state": "Established", "remoteEndpoint": self._remote_endpoint}
-        if self._session_context is not None:
-            body["sessionContext"] = self._session_context
-        around = {"audioVideo": self.place.link(), "conversation": self.conversation.place.link()}
-        body["_links"] = {"self": session.link(), **around}
-        return body
-
-    def _tell_session(self, type: str) -> None:  # noqa: A002 - UCWA's own word
-        session = self._session
-        if session is not None:
-            application = self.conversation.application
-            body = None if type == "deleted" else self._session_body()
-            application.emit(application.communication.place, session, type, body=body)
 
     # What the client commands.
 
@@ -280,6 +301,21 @@ class AudioVideo(CallModality):
         self.expect(invitation)
         return Answer(201, headers=located, then=lambda: self.begin(invitation))
 
+    def _replace(self, ask: Ask) -> Answer:
+        """Carry the audio of the call on the user's own phone from now on."""
+        conversation = self.conversation
+        communication, phone = conversation.application.communication, conversation.phone_audio
+        wanted = communication.wanted(ask)
+        ask.check()
+        self.require("replaceWithPhoneAudio")
+        if phone.live:
+            raise conflict("The phone is being called already.", "AlreadyExists")
+        target = addresses.any_target(wanted.to)
+        own = communication.own_phone(ask)
+        communication.claim(wanted.operation_id)
+        invitation = phone.replace(self, wanted.aimed(target), own)
+        return Answer(201, headers=[("Location", invitation.place.href)], then=lambda: phone.begin(invitation))
+
     def _renegotiate(self, invitation: Invitation) -> None:
         invitation.started()
         self.later(self.pool.settings.add_media_takes, lambda: self._far_side_decides(invitation))
@@ -289,8 +325,13 @@ class AudioVideo(CallModality):
         if self.invitation is not invitation or self.leg is None:
             return
         takes_video = self.pool.exchange.behaviour(self.conversation.remote.uri).video
-        if Modality.VIDEO in self._asked and not takes_video:
+        if Modality.VIDEO in self.asked.media and not takes_video:
             self.invitation = None
             invitation.failed(NOT_ACCEPTABLE)
             return
-        self.leg.set_media(self.media | self._asked)
+        self.leg.set_media(self.media | self.asked.media)
+
+
+def _policies(ask: Ask) -> Answer:
+    policies: JSON = {"rel": "audioVideoPolicies", "joinScheduledOnlineMeeting": "Enabled", "multiView": "Disabled"}
+    return Answer(200, {**policies, "_links": {"self": ask.place.link()}})

@@ -19,6 +19,8 @@ from .pool import Pool
 
 __all__ = ["Channel", "Event", "Priority"]
 
+_OPERATION = "GET events"
+
 
 class Priority(StrEnum):
     """How long an event may wait for company."""
@@ -97,10 +99,11 @@ class Channel:
     again to who asks with the same number, until the next number acknowledges it; any other number is sent to `resync`.
     """
 
-    def __init__(self, pool: Pool, owner: Owner, *, idle: Callable[[float], bool]) -> None:
+    def __init__(self, pool: Pool, owner: Owner, *, idle: Callable[[float], bool], abandon: Callable[[], None]) -> None:
         self._pool = pool
         self._key = pool.directory.word(12)
         self._idle = idle
+        self._abandon = abandon
         self.place = pool.directory.place(
             "events", owner=owner, query={"key": self._key}, absolute=False, get=self._poll
         )
@@ -250,16 +253,37 @@ class Channel:
         ask.check()
         if self._closed is not None:
             raise self._closed
-        if self._kept is not None and ack == self._kept[0]:
+        take = self._pool.faults.take
+        options = take(Fault.OVERFLOW_EVENTS, _OPERATION)
+        if options is not None:
+            raise self._overflow(options)
+        astray = take(Fault.RESYNC_EVENTS, _OPERATION) is not None
+        if self._kept is not None and ack == self._kept[0] and not astray:
             return Answer(200, self._kept[1])
-        if ack != self._ack:
+        if ack != self._ack or astray:
             first = self._kept[0] if self._kept is not None else self._ack
             return Answer(
                 200, {"_links": {"self": self.link(int(ack or 0)), "resync": self.link(first)}}, note="resync"
             )
         self._kept = None
-        resuming = self._parked is None and self._idle(self._pool.now() - self._released_at)
+        resuming = take(Fault.RESUME_EVENTS, _OPERATION) is not None
+        resuming |= self._parked is None and self._idle(self._pool.now() - self._released_at)
+        if resuming:
+            self._abandon()
         return await self._park(ask, resuming=resuming)
+
+    def _overflow(self, options: Mapping[str, object]) -> UcwaError:
+        """Lose what waits. UCWA documents the subcode alone, and not where it is said."""
+        self._abandon()
+        self._queue, self._due = [], False
+        status, code = int(str(options.get("status", 409))), str(options.get("code", "Conflict"))
+        return UcwaError(status, code, "MaxEventCountReached", "There were too many events.")
+
+    def _usurp(self, parked: _Parked) -> None:
+        """Let another program poll instead of the one that waits."""
+        if self._parked is parked and not parked.answer.done():
+            self._unpark(parked)
+            parked.answer.set_exception(_replaced())
 
     def _remember(self, ask: Ask) -> None:
         """Keep the timing for as long as the channel lives."""
@@ -272,12 +296,11 @@ class Channel:
         priority = self._timing["priority"]
         waiting = self._parked
         if waiting is not None:
-            replaced = conflict("Another request for events has taken its place.", "PGetReplaced")
             if priority < waiting.priority:
-                raise replaced
+                raise _replaced()
             self._unpark(waiting)
             if not waiting.answer.done():
-                waiting.answer.set_exception(replaced)
+                waiting.answer.set_exception(_replaced())
         parked = _Parked(priority, asyncio.get_running_loop().create_future())
         self._parked = parked
         self._arrived()
@@ -286,6 +309,13 @@ class Channel:
         else:
             parked.empty = self._pool.after(self._timing["timeout"], lambda: self._release_empty(parked))
             self._flush()
+            # Who is answered at once does not wait, and nobody can take the place.
+            waits = self._parked is parked
+            options = self._pool.faults.take(Fault.REPLACE_READER, _OPERATION) if waits else None
+            if options is not None and "seconds" in options:
+                self._pool.after(_seconds(options, 0.0), lambda: self._usurp(parked))
+            elif options is not None:
+                self._usurp(parked)
         gone: asyncio.Future[None] = asyncio.create_task(ask.disconnected())
         waited: set[asyncio.Future[JSON] | asyncio.Future[None]] = {parked.answer, gone}
         try:
@@ -328,6 +358,10 @@ class Channel:
             if not parked.answer.done():
                 parked.answer.set_exception(error)
         self._arrived()
+
+
+def _replaced() -> UcwaError:
+    return conflict("Another request for events has taken its place.", "PGetReplaced")
 
 
 def _seconds(options: Mapping[str, object], default: float) -> float:

@@ -15,9 +15,12 @@ from .errors import JSON, UcwaError, conflict, invalid
 from .inputs import Ask
 from .invitation import Wanted
 from .me import MODALITIES
+from .media_settings import media_policies, media_relay_access
+from .meeting import join_meeting
 
 if TYPE_CHECKING:
     from .application import Application
+    from .pool import Pool
 
 __all__ = ["IMPORTANCES", "Communication"]
 
@@ -51,8 +54,19 @@ class Communication:
             "startPhoneAudio": place("startPhoneAudio", post=self._start_phone_audio),
             "startAudio": place("startAudio", post=lambda ask: self._start_media(ask, _AUDIO)),
             "startVideo": place("startVideo", post=lambda ask: self._start_media(ask, _VIDEO)),
+            "mediaPolicies": place("mediaPolicies", get=media_policies),
+            "mediaRelayAccessToken": place(
+                "mediaRelayAccessToken", get=lambda ask: media_relay_access(ask, application.pool)
+            ),
             "startAudioVideo": place("startAudioVideo", post=lambda ask: self._start_media(ask, _AUDIO | _VIDEO)),
+            "joinOnlineMeeting": place("joinOnlineMeeting", post=self._join),
+            "startOnlineMeeting": place("startOnlineMeeting", post=self._join),
         }
+
+    @property
+    def pool(self) -> Pool:
+        """The pool that the application runs on."""
+        return self._application.pool
 
     @property
     def phone_number(self) -> str | None:
@@ -87,7 +101,8 @@ class Communication:
 
     def body(self) -> JSON:
         """Return the resource."""
-        shown = {rel: self._links[rel].link() for rel in self._application.pool.offers(links.COMMUNICATION)}
+        offered = links.COMMUNICATION_OF_A_GUEST if self._application.client.guest else links.COMMUNICATION
+        shown = {rel: self._links[rel].link() for rel in self._application.pool.offers(offered)}
         if "startAudioVideo" in shown:
             shown["startAudioVideo"]["revision"] = "2"
         return {
@@ -181,6 +196,19 @@ class Communication:
         if self.phone_number is None:
             raise invalid(phoneNumber="Required")
         return self.phone_number
+
+    def open_meeting(self, wanted: Wanted) -> Conversation:
+        """Open a conversation that leads into a meeting."""
+        conversation = Conversation(self._application, wanted, meeting=True)
+        self.conversations.append(conversation)
+        return conversation
+
+    def _join(self, ask: Ask) -> Answer:
+        return join_meeting(ask, self, IMPORTANCES, guest=self._application.client.guest)
+
+    def derive(self, wanted: Wanted) -> Conversation:
+        """Open a conversation with whoever answers in somebody else's place."""
+        return self._open(wanted)
 
     def _open(self, wanted: Wanted) -> Conversation:
         conversation = Conversation(self._application, wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from telco_bridge.media import Modality
@@ -12,13 +12,17 @@ from .answers import Answer
 from .audio_video import AudioVideo
 from .directory import Handler, Place
 from .errors import JSON, conflict
+from .escalation import add_participant
 from .inputs import Ask
-from .invitation import Wanted
-from .participant import Participant
+from .invitation import Invitation, Wanted
+from .meeting import hold_conference, meeting_body, places_of
+from .outcomes import CANCELLED, DENIED
+from .participant import Participant, Party, name_of
 from .phone_audio import PhoneAudio
 
 if TYPE_CHECKING:
     from .application import Application
+    from .conference import Conference
 
 __all__ = ["Conversation"]
 
@@ -26,11 +30,17 @@ __all__ = ["Conversation"]
 class Conversation:
     """The `conversation` resource. It is announced by the modality that begins it and ends with its last one.
 
-    `incoming` is what a caller offers, where the conversation comes from outside.
+    `incoming` is what a caller offers, where the conversation comes from outside. `meeting` says that `wanted` leads to
+    one, and to no other party.
     """
 
     def __init__(
-        self, application: Application, wanted: Wanted, *, incoming: frozenset[Modality] | None = None
+        self,
+        application: Application,
+        wanted: Wanted,
+        *,
+        incoming: frozenset[Modality] | None = None,
+        meeting: bool = False,
     ) -> None:
         self.application = application
         self.pool = application.pool
@@ -39,11 +49,16 @@ class Conversation:
         self._offered = incoming or frozenset()
         self._announced = False
         self._ending = False
+        self._admission: Invitation | None = None
+        self._waiting: list[Callable[[], None]] = []
+        self.conference: Conference | None = None
         self._places: list[Place] = []
         self.place = self.keep("conversation", get=lambda _: Answer(200, self.body()), delete=self._delete)
         settings = self.pool.settings
-        self.local = Participant(self, uri=settings.uri, name=settings.name, local=True)
-        self.remote = Participant(self, uri=wanted.to, name=_name(wanted.to), local=False)
+        own = Party(settings.uri, settings.name, network="SameEnterprise")
+        self.local = Participant(self, own, local=True)
+        self.remote = Participant(self, Party(wanted.to, name_of(wanted.to), counted=not meeting), local=False)
+        self._shown = {own: self.local, self.remote.party: self.remote}
         self.phone_audio = PhoneAudio(self)
         self.audio_video = AudioVideo(self)
         self._modalities = (self.phone_audio, self.audio_video)
@@ -53,6 +68,11 @@ class Conversation:
             "participants": self.keep("participants"),
             "phoneAudio": self.phone_audio.place,
             "audioVideo": self.audio_video.place,
+            "addParticipant": self.keep(
+                "addParticipant",
+                query={"conversation": self.pool.directory.word(8)},
+                post=lambda ask: add_participant(ask, self),
+            ),
         }
 
     @property
@@ -85,8 +105,15 @@ class Conversation:
 
     def body(self) -> JSON:
         """Return the resource."""
-        offered = links.CONVERSATION if self.lives else links.CONVERSATION_OVER
-        shown = {rel: self._links[rel].link() for rel in self.pool.offers(offered)}
+        shown = {rel: self._links[rel].link() for rel in self.pool.offers(self._offers()) if rel in self._links}
+        conference = self.conference
+        of_conference: JSON = {}
+        if conference is not None:
+            of_conference = {
+                "participantCount": len([party for party in conference.people(self) if not party.in_lobby]),
+                "audienceMute": "Enabled" if conference.audience_locked else "Disabled",
+                "audienceMessaging": "Enabled" if conference.audience_writes else "Disabled",
+            }
         return {
             "rel": "conversation",
             "state": self.state,
@@ -95,6 +122,7 @@ class Conversation:
             "activeModalities": self.media if self.lives else [],
             "importance": self.wanted.importance,
             "recording": False,
+            **of_conference,
             "_links": {"self": self.place.link(), **shown},
         }
 
@@ -129,7 +157,9 @@ class Conversation:
 
     def modality_ended(self, reason: JSON | None, *, had_media: bool) -> None:
         """A modality is over: so is the conversation, if it was the last."""
-        survives = self.state == "Connected" and not self._ending and not self.pool.settings.ends_with_last_modality
+        stays = self.state == "Connected" and not self.pool.settings.ends_with_last_modality
+        # Who is in a conference is there without media, too.
+        survives = (stays or self.conference is not None) and not self._ending
         if not survives and not any(modality.live for modality in self._modalities):
             self._finish(reason)
         elif had_media:
@@ -139,11 +169,16 @@ class Conversation:
         """The server lets go of it: the calls end, and nobody is told."""
         for modality in self._modalities:
             modality.abandon()
+        if self.conference is not None:
+            self.conference.vacate(self)
         self.state = "Disconnected"
         self._forget()
 
     def _finish(self, reason: JSON | None) -> None:
-        self.remote.leave()
+        if self.conference is not None:
+            self.conference.vacate(self)
+        else:
+            self.remote.leave()
         self.state = "Disconnected"
         self.changed(reason)
         self._told("deleted")
@@ -173,7 +208,177 @@ class Conversation:
         if not live and self.lives:
             self._finish(None)
 
+    # The conference.
 
-def _name(uri: str) -> str:
-    scheme, _, rest = uri.partition(":")
-    return rest.partition("@")[0] if scheme.lower() == "sip" else rest
+    def _offers(self) -> tuple[str, ...]:
+        conference = self.conference
+        return links.conversation(
+            self.state,
+            leads=self.leads,
+            locked=conference is not None and conference.audience_locked,
+            writes=conference is not None and conference.audience_writes,
+        )
+
+    def require(self, rel: str) -> None:
+        """Refuse a command whose link is not offered now."""
+        if rel not in self.pool.offers(self._offers()):
+            raise conflict(f"The conversation is {self.state} and does not allow that now.")
+
+    @property
+    def leads(self) -> bool:
+        """Whether the user is a leader of a conference."""
+        return self.conference is not None and self.local.party.role == "Leader"
+
+    @property
+    def parties(self) -> tuple[Participant, ...]:
+        """Whose media begin and end with the modalities: of a call of two both, of a conference the user alone."""
+        return (self.remote, self.local) if self.conference is None else (self.local,)
+
+    @property
+    def others(self) -> list[Party]:
+        """Who else is there."""
+        people = self.conference.people(self) if self.conference is not None else [self.remote.party]
+        return [party for party in people if party is not self.local.party]
+
+    def silences(self, party: Party) -> bool:
+        """Whether the party may not unmute itself."""
+        return self.conference is not None and self.conference.audience_locked and party.role == "Attendee"
+
+    def participant(self, party: Party) -> Participant:
+        """Return the party as this conversation shows it."""
+        if party not in self._shown:
+            self._shown[party] = Participant(self, party, local=False)
+        return self._shown[party]
+
+    def everywhere(self, party: Party, tell: Callable[[Participant], None]) -> None:
+        """Tell it in every conversation that shows the party."""
+        if self.conference is None:
+            tell(self.participant(party))
+        else:
+            self.conference.everywhere(lambda room: tell(room.participant(party)), party)
+
+    def escalate(self, then: Callable[[], None]) -> None:
+        """Become a conference, if it is none yet; `then` is called in any case, also where nothing comes of it."""
+        if self.conference is not None:
+            then()
+            return
+        self._waiting.append(then)
+        if self.state == "Connected":
+            self.state = "Conferencing"
+            self.changed()
+            self.pool.after(self.pool.settings.escalation_takes, self._escalated)
+
+    def _escalated(self) -> None:
+        if self.state == "Conferencing":
+            conference = hold_conference(self.pool, subject=self.wanted.subject)
+            self.local.party.role, self.local.party.organizer = "Leader", True
+            self._open(conference)
+            conference.enter(self.remote.party)
+            conference.attend(self, self.local.party)
+            for modality in self._modalities:
+                leg = modality.join_conference(conference.uri)
+                if leg is not None:
+                    conference.call(self.remote.party, leg)
+            self._conferenced()
+            for shown in (self.local, self.remote):
+                shown.changed()
+                shown.moved("added", self._links[shown.party.view])
+                for medium in sorted(shown.party.uses):
+                    shown.tell_media(medium, "updated")
+        waiting, self._waiting = self._waiting, []
+        for then in waiting:
+            then()
+
+    def _open(self, conference: Conference) -> None:
+        """Be in that conference from now on."""
+        self.conference = conference
+        self._links |= places_of(self, conference)
+
+    def _conferenced(self) -> None:
+        self.state = "Conferenced"
+        self.changed()
+        meeting = self._links["onlineMeeting"]
+        self.tell(meeting, "added", body=meeting_body(self, meeting))
+
+    def join(self, conference: Conference, invitation: Invitation, *, waits: bool) -> None:
+        """Go to a meeting: into its lobby where that is so, else into its roster."""
+        own = self.local.party
+        own.in_lobby, self._admission = waits, invitation
+        if conference.organizer == own.uri:
+            own.role, own.organizer = "Leader", True
+        self._open(conference)
+        invitation.started()
+        self.announce()
+        conference.attend(self, own)
+        if waits:
+            self.state = "InLobby"
+            self.changed()
+        else:
+            self.admitted()
+
+    def admitted(self) -> None:
+        """The user is in the meeting's roster."""
+        waited = self.state == "InLobby"
+        self._conferenced()
+        if waited:
+            self.local.changed()
+        for party in self.others:
+            self.shows(party)
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.succeeded()
+
+    def give_up(self) -> None:
+        """The user does not want to be let in any more."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.failed(CANCELLED)
+            self._leave()
+
+    def dismissed(self, reason: JSON) -> None:
+        """The user was removed from the meeting, or not let in."""
+        self._ending = True
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.failed(DENIED)
+        live = [modality for modality in self._modalities if modality.live]
+        for modality in live:
+            modality.cut(reason)
+        if not live and self.lives:
+            self._finish(reason)
+
+    # Who is in it.
+
+    def shows(self, party: Party) -> None:
+        """Somebody is there."""
+        shown = self.participant(party)
+        shown.join()
+        shown.moved("added", self._links[party.view])
+        for modality in sorted(party.uses):
+            shown.tell_media(modality, "added")
+
+    def shows_no_more(self, party: Party) -> None:
+        """Somebody has left."""
+        shown = self._shown.pop(party, None)
+        if shown is not None and shown.joined:
+            for modality in sorted(party.uses):
+                shown.tell_media(modality, "deleted")
+            shown.moved("deleted", self._links[party.view])
+            shown.leave()
+            shown.retire()
+
+    def shows_moved(self, party: Party, *, before: str) -> None:
+        """Somebody has another role, or was admitted."""
+        shown = self.participant(party)
+        shown.moved("deleted", self._links[before])
+        shown.moved("added", self._links[party.view])
+        shown.changed()
+
+    def capabilities_changed(self) -> None:
+        """The user may do other things than before."""
+        self.changed()
+        for party in self.others:
+            if self.participant(party).joined:
+                self.participant(party).changed()
+            else:
+                self.shows(party)

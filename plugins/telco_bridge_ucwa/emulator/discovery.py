@@ -61,9 +61,8 @@ class Discovery:
         culture = ask.text("culture", maximum=100, required=True)
         user_agent = ask.text("userAgent", maximum=100, required=True)
         ask.check()
-        application = Application(self._pool, Client(culture or "", user_agent or "", self._pool.guid(), None, None))
-        self._pool.applications.append(application)
-        return Answer(201, application.body())
+        client = Client(culture or "", user_agent or "", self._pool.guid(), None, None, guest=True)
+        return self._made(client)
 
     def _create(self, ask: Ask) -> Answer:
         if self._tickets.is_guest(ask):
@@ -76,8 +75,15 @@ class Discovery:
         ask.check()
         client = Client(culture or "", user_agent or "", endpoint_id or "", instance_id, kind)
         for application in self._pool.applications:
-            if instance_id is not None and application.client == client:
+            if application.client == client:
+                # UCWA documents the same application for the same words; who else reads its events is replaced.
                 return Answer(200, application.body())
+        return self._made(client)
+
+    def _made(self, client: Client) -> Answer:
+        allowed = self._pool.settings.applications_allowed
+        if allowed is not None and len(self._pool.applications) >= allowed:
+            raise UcwaError(410, "Gone", "TooManyApplications", "The user has too many applications.")
         application = Application(self._pool, client)
         self._pool.applications.append(application)
         return Answer(201, application.body())

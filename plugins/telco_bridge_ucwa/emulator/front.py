@@ -7,15 +7,19 @@ import copy
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
 from telco_bridge.sandbox.emulator import Fault, WireRecord
 
+from ..body import Form
 from .answers import HTML, Answer, Send, break_off, divert, encode, of_error, send_answer
 from .application import Application
+from .batch import FORBIDDEN, Part, Told, read_batch, write_batch
 from .directory import Place
 from .errors import UcwaError, not_found
+from .forms import accepted
 from .inputs import Ask
 from .pool import Pool
 from .tickets import Tickets
@@ -45,6 +49,7 @@ class Front:
     def __init__(self, pool: Pool, tickets: Tickets) -> None:
         self._pool = pool
         self._tickets = tickets
+        self._outstanding = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +62,7 @@ class Front:
             nothing = _page(404, "File or directory not found.")
             if self._pool.directory.beside(request.url.path):
                 nothing = of_error(not_found())
-            await self._send(send, nothing)
+            await self._send(send, nothing, form=accepted(request.headers.get("accept", ""), "") or Form.JSON)
             return
         ask = Ask(
             method=request.method,
@@ -66,6 +71,7 @@ class Front:
             headers=dict(request.headers),
             query=dict(request.query_params),
             body=body,
+            connection=":".join(map(str, request.client or ())),
             disconnected=lambda: _disconnected(receive),
         )
         await self._serve(ask, send)
@@ -77,14 +83,7 @@ class Front:
             self._record(ask, operation, "dropped before it was executed")
             await break_off(send)
             return
-        trouble, executed = self._trouble(operation)
-        if trouble is not None and not executed:
-            answer = trouble
-        else:
-            answer = await self._execute(ask, operation)
-            if trouble is not None:
-                trouble.then = answer.then
-                answer = trouble
+        answer = await self._answer(ask, operation)
         then = answer.then
         if then is not None and take(Fault.EVENT_BEFORE_ANSWER, operation) is not None:
             then()
@@ -98,10 +97,19 @@ class Front:
                 await break_off(send)
             else:
                 self._record(ask, operation, f"{answer.status} {answer.note}".rstrip())
-                await self._send(send, answer, operation)
+                await self._send(send, answer, operation, _form(ask) or Form.JSON)
         finally:
             if then is not None:
                 then()
+
+    async def _answer(self, ask: Ask, operation: str) -> Answer:
+        """Return the true answer, or the one that a fault puts in its place."""
+        trouble, executed = self._trouble(operation)
+        if trouble is None:
+            return await self._execute(ask, operation)
+        if executed:
+            trouble.then = (await self._execute(ask, operation)).then
+        return trouble
 
     def _trouble(self, operation: str) -> tuple[Answer | None, bool]:
         """Return the answer that a fault puts in place of the true one, and whether the request is executed.
@@ -119,6 +127,9 @@ class Front:
         faults = self._pool.faults
         if self._pool.has_left(ask.host) and (place.owner is not None or place.rel in _OF_THE_POOL):
             return of_error(UcwaError(410, "Gone", "CannotRedirect", "The user has been moved to another pool."))
+        foreign = {ask.headers[name] for name in ("origin", "x-ms-origin") if name in ask.headers}
+        if not foreign <= self._pool.settings.allowed_origins:
+            return _cross_domain()
         if place.guarded:
             if faults.take(Fault.EXPIRE_TOKEN, operation) is not None:
                 self._tickets.expire(ask)
@@ -144,12 +155,63 @@ class Front:
         if ask.method in ("POST", "PUT"):
             if "content-length" not in ask.headers and "transfer-encoding" not in ask.headers:
                 return _page(411, "Length Required")
+            if place.rel == "batch":
+                return await self._batch(ask)
             if place.guarded and not ask.headers.get("content-type", "").startswith("application/sdp"):
                 ask.read()
-        answer = handler(ask)
-        return await answer if inspect.isawaitable(answer) else answer
+        if _form(ask) is None:
+            raise UcwaError(406, "NotAcceptable", None, "No answer of that type can be given.")
+        answered = handler(ask)
+        answer = await answered if inspect.isawaitable(answered) else answered
+        known = ask.headers.get("if-none-match") if ask.method == "GET" else None
+        if known is not None and ("ETag", known) in answer.headers:
+            return Answer(304, headers=answer.headers)
+        return answer
 
-    async def _send(self, send: Send, answer: Answer, operation: str = "") -> None:
+    async def _batch(self, ask: Ask) -> Answer:
+        """Execute the requests of a batch, one after another; all of them or none, where there are too many."""
+        parts = read_batch(ask.body, ask.headers.get("content-type", ""))
+        if self._outstanding + len(parts) > self._pool.settings.batch_limit:
+            raise UcwaError(429, "TooManyRequests", None, "Too many requests are outstanding.")
+        self._outstanding += len(parts)
+        try:
+            answers = [await self._answer_part(ask, part) for part in parts]
+        finally:
+            self._outstanding -= len(parts)
+        told: list[Told] = []
+        for part, answer in zip(parts, answers, strict=True):
+            # Real servers put a byte order mark before every body.
+            body, kind = encode(answer, accepted(part.headers.get("accept", ""), "") or Form.JSON, bom=True)
+            told.append(Told(answer.status, [*answer.headers, *([("Content-Type", kind)] if kind else [])], body))
+        thens = [answer.then for answer in answers if answer.then is not None]
+        content = write_batch(told, self._pool.guid())
+        return Answer(200, content=content, then=lambda: _all(thens))
+
+    async def _answer_part(self, batch: Ask, part: Part) -> Answer:
+        target = urlsplit(part.target)
+        place = self._pool.directory.find(target.path)
+        if place is None:
+            return of_error(not_found())
+        own = {"content-length": str(len(part.body)), "authorization": batch.headers.get("authorization", "")}
+        ask = Ask(
+            method=part.method,
+            place=place,
+            host=part.headers.get("host", batch.host),
+            headers={**own, **part.headers},
+            query=dict(parse_qsl(target.query, keep_blank_values=True)),
+            body=part.body,
+            connection=batch.connection,
+            disconnected=batch.disconnected,
+        )
+        operation = f"{part.method} {place.rel}"
+        if place.rel in FORBIDDEN:
+            answer = of_error(UcwaError(400, "BadRequest", None, f"{place.rel} is not possible in a batch."))
+        else:
+            answer = await self._answer(ask, operation)
+        self._record(ask, operation, f"{answer.status} {answer.note}".rstrip())
+        return answer
+
+    async def _send(self, send: Send, answer: Answer, operation: str = "", form: Form = Form.JSON) -> None:
         take = self._pool.faults.take
         headers = [("X-MS-Server-Fqdn", "pool.sandbox.test"), ("Cache-Control", "no-cache"), *answer.headers]
         located = next((index for index, (name, _) in enumerate(headers) if name == "Location"), None)
@@ -157,9 +219,9 @@ class Front:
             options = take(Fault.FOREIGN_LINK, operation)
             if options is not None:
                 answer.body, headers = _diverted(answer, headers, located, options)
-        body, kind = encode(answer, bom=self._pool.settings.bom)
+        body, kind = encode(answer, form, bom=self._pool.settings.bom)
         declared: int | None = None
-        if answer.body is not None:
+        if answer.body is not None or answer.content is not None:
             if take(Fault.MALFORMED_JSON, operation) is not None:
                 body = body[: len(body) // 2]
             if take(Fault.TRUNCATED_BODY, operation) is not None:
@@ -180,7 +242,29 @@ class Front:
         self._pool.wire.add(WireRecord(self._pool.now(), "bridge", operation, answer, fields))
 
 
+def _all(actions: list[Callable[[], None]]) -> None:
+    for action in actions:
+        action()
+
+
+def _form(ask: Ask) -> Form | None:
+    """The form of the answer; None where the client takes none that there is. A token is JSON, as OAuth has it."""
+    if ask.place.rel in ("oauthtoken", "batch"):
+        return Form.JSON
+    return accepted(ask.headers.get("accept", ""), ask.place.rel)
+
+
+def _cross_domain() -> Answer:
+    """Return what real servers answer to pages, and to whoever sends a page's headers, that no list allows."""
+    words = "Service does not allow a cross domain request from this origin."
+    return Answer(
+        403, html="", headers=[("X-Ms-diagnostics", f'source="pool.sandbox.test";reason="{words}"')], note="origin"
+    )
+
+
 def _server_error(options: Mapping[str, object]) -> Answer:
+    if "oauth" in options:
+        return Answer(400, {"error": str(options["oauth"])}, note=str(options["oauth"]))
     subcode = options.get("subcode")
     status = int(str(options.get("status", 500)))
     code = str(options.get("code", "ServiceUnavailable" if status == 503 else "ServiceFailure"))

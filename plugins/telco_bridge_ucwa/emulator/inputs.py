@@ -9,17 +9,20 @@ from typing import cast
 from . import sdp
 from .directory import Place
 from .errors import JSON, UcwaError, invalid
+from .forms import JSON_TYPES, XML_TYPES
+from .xml import read_input
 
 __all__ = ["Ask", "read_object"]
 
-_JSON_TYPES = ("application/json", "application/vnd.microsoft.com.ucwa+json")
-
 
 def read_object(body: bytes, content_type: str) -> JSON:
-    """Return the JSON object of a body, empty where there is no body. Raises the documented refusals."""
+    """Return the inputs of a body in JSON or XML, empty where there is no body. Raises the documented refusals."""
     if not body.strip():
         return {}
-    if content_type.partition(";")[0].strip().lower() not in _JSON_TYPES:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in XML_TYPES:
+        return read_input(body)
+    if kind not in JSON_TYPES:
         raise UcwaError(
             415, "UnsupportedMediaType", "UnsupportedMediaType", f"{content_type or 'Nothing'} is not read."
         )
@@ -47,6 +50,7 @@ class Ask:
         headers: Mapping[str, str],
         query: Mapping[str, str],
         body: bytes = b"",
+        connection: str = "",
         disconnected: Callable[[], Coroutine[object, object, None]],
     ) -> None:
         self.method = method
@@ -55,17 +59,19 @@ class Ask:
         self.headers = headers
         self.query = query
         self.body = body
+        self.connection = connection
+        """Which connection it came over."""
         self.disconnected = disconnected
         """Returns when the client has gone away."""
         self.inputs: JSON = {name.lower(): value for name, value in query.items() if name not in place.query}
         self._wrong: dict[str, str] = {}
 
     def read(self) -> None:
-        """Take the inputs of a JSON body. Raises the documented refusals."""
+        """Take the inputs of the body. Raises the documented refusals."""
         self.inputs |= {name.lower(): value for name, value in self.object().items()}
 
     def object(self) -> JSON:
-        """Return the body's JSON object with its names as they came."""
+        """Return the inputs of the body with their names as they came."""
         return read_object(self.body, self.headers.get("content-type", ""))
 
     def text(self, name: str, *, maximum: int | None = None, required: bool = False) -> str | None:

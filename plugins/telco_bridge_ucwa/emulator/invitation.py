@@ -11,10 +11,11 @@ from .answers import Answer
 from .directory import Handler, Place
 from .errors import JSON
 from .inputs import Ask
-from .outcomes import Outcome
+from .outcomes import DERIVED, Outcome
 
 if TYPE_CHECKING:
     from .conversation import Conversation
+    from .modality import CallModality
     from .participant import Participant
 
 __all__ = ["Invitation", "Wanted"]
@@ -48,7 +49,7 @@ class Invitation:
         wanted: Wanted,
         *,
         rel: str,
-        modality: Place,
+        modality: Place | None = None,
         cancel: Place | None = None,
         incoming: bool = False,
         answers: Mapping[str, Handler] | None = None,
@@ -65,7 +66,10 @@ class Invitation:
         self._modality = modality
         self._extra = {name: value for name, value in (extra or {}).items() if value is not None}
         self._data = {name: {"href": uri} for name, uri in (data or {}).items()}
+        self.taker: Participant | None = None
+        """Who has taken it, where that is neither of the two parties of a call."""
         self._accepted = False
+        self._derived: CallModality | None = None
         application = conversation.application
         self.place = application.place(rel, get=lambda _: Answer(200, self.body()))
         self._to = application.place("to", get=self._get_to)
@@ -94,19 +98,18 @@ class Invitation:
         body["_links"] = {
             "self": self.place.link(),
             "conversation": conversation.place.link(),
-            self._modality.rel: self._modality.link(),
+            **({self._modality.rel: self._modality.link()} if self._modality is not None else {}),
             "from": self._caller.place.link(title=self._caller.name),
             "to": self._to.link(),
             **self._data,
+            **self._derived_links(),
             **offered,
         }
         embedded: JSON = {}
         if self._incoming:
             embedded["from"] = self._caller.body()
-        if self._accepted:
-            embedded["acceptedByParticipant"] = [
-                conversation.local.body() if self._incoming else conversation.remote.body()
-            ]
+        if self._accepted and self._taker.party.counted:
+            embedded["acceptedByParticipant"] = [self._taker.body()]
         if embedded:
             body["_embedded"] = embedded
         return body
@@ -115,6 +118,12 @@ class Invitation:
     def _caller(self) -> Participant:
         conversation = self.conversation
         return conversation.remote if self._incoming else conversation.local
+
+    @property
+    def _taker(self) -> Participant:
+        if self.taker is not None:
+            return self.taker
+        return self.conversation.local if self._incoming else self.conversation.remote
 
     def _offers(self) -> tuple[str, ...]:
         if not self._incoming:
@@ -144,7 +153,20 @@ class Invitation:
         self.pending = False
         self.state = "Connected"
         self._accepted = True
-        self._tell("completed", status="Success")
+        self._tell("completed", status="Success", reason=DERIVED if self._derived is not None else None)
+
+    def derive(self, modality: CallModality) -> None:
+        """Somebody else has taken it, in the conversation of that modality."""
+        self._derived, self.taker = modality, modality.conversation.remote
+
+    def _derived_links(self) -> JSON:
+        if self._derived is None:
+            return {}
+        rel = self._derived.place.rel
+        return {
+            "derivedConversation": self._derived.conversation.place.link(),
+            f"derived{rel[0].upper()}{rel[1:]}": self._derived.place.link(),
+        }
 
     def failed(self, outcome: Outcome) -> None:
         """Tell that it came to nothing, and why."""

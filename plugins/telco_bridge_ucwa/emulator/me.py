@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import addresses, links
 from .answers import Answer
 from .channel import Event, Priority
-from .errors import JSON, conflict
+from .errors import JSON, UcwaError, conflict
 from .inputs import Ask
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["MODALITIES", "Me"]
 
 MODALITIES = ("Audio", "Video", "PhoneAudio", "ApplicationSharing", "Messaging", "DataCollaboration", "PanoramicVideo")
+_OLD_MODALITIES = frozenset({"PhoneAudio", "Messaging"})
 _AVAILABILITIES = ("Online", "Busy", "DoNotDisturb", "BeRightBack", "Away", "Offwork")
 
 
@@ -25,6 +26,8 @@ class Me:
     def __init__(self, application: Application) -> None:
         self._application = application
         self.available = False
+        self.active_at = application.pool.now()
+        """When the user was active last."""
         self.availability = "Offline"
         place = application.place
         self.place = place("me", get=lambda _: Answer(200, self.body()))
@@ -39,6 +42,8 @@ class Me:
     def body(self) -> JSON:
         """Return the resource."""
         settings = self._application.pool.settings
+        if self._application.client.guest:
+            return {"rel": "me", "uri": settings.uri, "name": settings.name, "_links": {"self": self.place.link()}}
         offered = links.ME_AVAILABLE if self.available else links.ME_LURKING
         shown = {rel: self._links[rel].link() for rel in self._application.pool.offers(offered)}
         return {
@@ -51,6 +56,7 @@ class Me:
         }
 
     def _make_available(self, ask: Ask) -> Answer:
+        self._require_user()
         modalities = ask.choices("supportedModalities", MODALITIES)
         formats = ask.choices("supportedMessageFormats", ("Plain", "Html"))
         preference = ask.choice("audioPreference", ("PhoneAudio", "VoipAudio"))
@@ -59,8 +65,10 @@ class Me:
         ask.check()
         if self.available:
             raise conflict("The user is available already.", "AlreadyExists")
+        if not self._application.pool.settings.takes_voip and not _OLD_MODALITIES.issuperset(modalities or ()):
+            raise UcwaError(403, "Forbidden", None, "Only messages and phone audio are taken.")
         own = addresses.own_number(number) if number is not None else None
-        self.available = True
+        self.available, self.active_at = True, self._application.pool.now()
         self.availability = sign_in or "Online"
         self._application.communication.take(
             modalities=modalities, formats=formats, preference=preference, phone_number=own
@@ -76,12 +84,18 @@ class Me:
         self._application.communication.updated()
 
     def _report_activity(self, _: Ask) -> Answer:
+        self._require_user()
         self._require_available()
+        self.active_at = self._application.pool.now()
         return Answer(204)
 
     def _own(self, rel: str, properties: JSON) -> Answer:
         self._require_available()
         return Answer(200, {"rel": rel, **properties, "_links": {"self": self._links[rel].link()}})
+
+    def _require_user(self) -> None:
+        if self._application.client.guest:
+            raise UcwaError(403, "Forbidden", "AnonymousNotAllowed", "Guests are not available to others.")
 
     def _require_available(self) -> None:
         if not self.available:

@@ -11,6 +11,7 @@ from telco_bridge.sandbox.clock import Timer
 from telco_bridge.sandbox.exchange import Clearing, Leg, LegEvent, Side
 
 from .answers import Answer
+from .derived import derive
 from .directory import Place
 from .errors import JSON, conflict
 from .inputs import Ask
@@ -63,6 +64,16 @@ class CallModality(ABC):
     @abstractmethod
     def media_changed(self, media: frozenset[Modality]) -> None:
         """The sides have agreed on other media."""
+
+    @abstractmethod
+    def alerted(self, invitation: Invitation) -> None:
+        """The other party is being alerted."""
+
+    def inherit(self, other: CallModality) -> None:
+        """Take over the call that another modality has let ring."""
+        self.leg, other.leg = other.leg, None
+        if self.leg is not None:
+            self.leg.watcher = self._watch
 
     @abstractmethod
     def held(self, held: bool) -> None:  # noqa: FBT001 - the value is the message
@@ -179,10 +190,15 @@ class CallModality(ABC):
         match event:
             case LegEvent.RINGING if self.invitation is not None:
                 self.invitation.alerting()
+                self.alerted(self.invitation)
             case LegEvent.ANSWERED if self.invitation is not None:
                 invitation, self.invitation = self.invitation, None
                 self._settle()
-                self.connected(media, invitation)
+                taker = self.pool.settings.answered_by.get(invitation.wanted.to) if leg.ours is Side.CALLER else None
+                if taker is None:
+                    self.connected(media, invitation)
+                else:
+                    derive(self, taker, media, invitation)
             case LegEvent.MEDIA:
                 self.media_changed(media)
             case LegEvent.HELD:
@@ -226,14 +242,14 @@ class CallModality(ABC):
         """Tell what else has ended with the call."""
 
     def use(self, modality: Modality) -> None:
-        """Both parties begin to use a medium."""
-        self.conversation.remote.use(modality)
-        self.conversation.local.use(modality)
+        """Both parties begin to use a medium; in a conference, the user alone."""
+        for party in self.conversation.parties:
+            party.use(modality)
 
     def drop(self, modality: Modality) -> None:
-        """Both parties use a medium no longer."""
-        self.conversation.local.drop(modality)
-        self.conversation.remote.drop(modality)
+        """Both parties use a medium no longer; in a conference, the user alone."""
+        for party in reversed(self.conversation.parties):
+            party.drop(modality)
 
     # The way out.
 
@@ -244,7 +260,7 @@ class CallModality(ABC):
                 self.arrival.left(self)
             case "Connecting":
                 self._give_up(CANCELLED)
-            case "Connected":
+            case "Connected" | "Transferring":
                 self.state = "Disconnecting"
                 self.hang_up()
             case _:
@@ -254,6 +270,45 @@ class CallModality(ABC):
         """Let go of the call that is up."""
         if self.leg is not None:
             self.leg.hang_up(by=self.leg.ours)
+
+    def join_conference(self, focus: str) -> Leg | None:
+        """Let this side's call go to the conference, and return the one to the other party."""
+        before = self.leg
+        if before is None or self.state != "Connected":
+            return None
+        caller = self.pool.settings.uri
+        self.leg = self.pool.exchange.call(caller=caller, callee=focus, media=before.media, watcher=self._watch)
+        if before.held:
+            # Nobody is on hold in a conference that was called anew.
+            before.set_held(False)
+            self.held(False)  # noqa: FBT003 - the value is the message
+        return before
+
+    def transferring(self) -> None:
+        """The call is being moved to somebody."""
+        if self.state == "Connected":
+            self.state = "Transferring"
+            self.updated()
+
+    def transfer_failed(self, reason: JSON) -> None:
+        """The call is moved to nobody, and goes on as it was."""
+        if self.state == "Transferring":
+            self.state = "Connected"
+            self.updated(reason)
+
+    def give_way(self, reason: JSON) -> None:
+        """The call goes on elsewhere."""
+        self._over(reason)
+
+    def cut(self, reason: JSON) -> None:
+        """End the call for this side, because it was removed from the conference."""
+        leg, self.leg = self.leg, None
+        if leg is not None:
+            leg.hang_up(by=leg.far)
+        invitation, self.invitation = self.invitation, None
+        if invitation is not None:
+            invitation.failed(CANCELLED)
+        self._over(reason)
 
     def abandon(self) -> None:
         """Let go of everything, and tell nobody."""

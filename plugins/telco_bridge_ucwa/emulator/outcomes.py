@@ -13,11 +13,18 @@ __all__ = [
     "CANCELLED",
     "DECLINED_ELSEWHERE",
     "DECLINED_HERE",
+    "DENIED",
+    "DERIVED",
+    "EJECTED",
     "ELSEWHERE",
+    "ESCALATION_FAILED",
+    "EXPIRED",
     "FORWARDED",
     "MISSED",
     "NOT_ACCEPTABLE",
     "REMOTE_HANG_UP",
+    "REPLACED",
+    "TARGET_DECLINED",
     "TIMEOUT",
     "Outcome",
     "of_clearing",
@@ -54,6 +61,25 @@ ELSEWHERE = Outcome("Failed", "Informational", "ConnectedElsewhere", "The call w
 FORWARDED = Outcome("Forwarded", "Informational", "Forwarded", "The call was forwarded.")
 DECLINED_HERE = Outcome("Declined", "LocalFailure", "Declined", "The call was declined.")
 DECLINED_ELSEWHERE = Outcome("Declined", "Informational", "Declined", "The call was declined on another endpoint.")
+
+ESCALATION_FAILED = Outcome("Failed", "LocalFailure", "EscalationFailed", "The conversation became no conference.")
+DENIED = Outcome("Failed", "RemoteFailure", "Denied", "A leader of the meeting did not let the user in.")
+EJECTED: JSON = {"code": "RemoteFailure", "subcode": "Ejected", "message": "A leader removed the user."}
+"""Why a conference is over for one. UCWA documents the subcodes, not the codes beside them."""
+
+DERIVED: JSON = {
+    "code": "Informational",
+    "subcode": "DerivedConversation",
+    "message": "Somebody else answered, in a conversation of their own.",
+}
+REPLACED: JSON = {"code": "Informational", "subcode": "Replaced", "message": "Another call took the place of this one."}
+EXPIRED: JSON = {"code": "Informational", "subcode": "Expired", "message": "The session was suspended too long."}
+TARGET_DECLINED: JSON = {
+    "code": "RemoteFailure",
+    "subcode": "TransferTargetDeclined",
+    "message": "The target of the transfer declined.",
+}
+"""Why a call goes on elsewhere, or does not. UCWA documents the subcodes, not the codes beside them."""
 
 REMOTE_HANG_UP: JSON = {"code": "Informational", "subcode": "CallTerminated", "message": "The other party hung up."}
 """Why an established call ended that this side did not end: an informational reason, since nothing failed."""

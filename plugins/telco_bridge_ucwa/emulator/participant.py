@@ -1,59 +1,127 @@
-"""The two parties of a conversation, and the media that each of them uses."""
+"""Who is in a conversation, the media that each of them uses, and what may be done about them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from telco_bridge.media import Modality
+from telco_bridge.sandbox.exchange import Leg
 
+from . import links
 from .answers import Answer
 from .directory import Place
-from .errors import JSON
+from .errors import JSON, conflict
+from .inputs import Ask
 
 if TYPE_CHECKING:
     from .conversation import Conversation
 
-__all__ = ["Participant"]
+__all__ = ["Participant", "Party", "name_of"]
+
+_MEDIA = (Modality.AUDIO, Modality.VIDEO)
+
+
+def name_of(uri: str) -> str:
+    """Return what a party of that address is called, of whom nothing else is known."""
+    scheme, _, rest = uri.partition(":")
+    return rest.partition("@")[0] if scheme.lower() == "sip" else rest
+
+
+@dataclass(slots=True, eq=False)
+class Party:
+    """Somebody in a conversation. In a conference every conversation of a client shows the same parties."""
+
+    uri: str
+    name: str
+    network: str = "Everyone"
+    role: str = "Attendee"
+    organizer: bool = False
+    anonymous: bool = False
+    in_lobby: bool = False
+    counted: bool = True
+    """Whether it is anybody at all, and not the conference itself."""
+    uses: set[Modality] = field(default_factory=set[Modality])
+    muted: set[Modality] = field(default_factory=set[Modality])
+    leg: Leg | None = None
+    """The call that leads to somebody whom the conference has called."""
+
+    @property
+    def view(self) -> str:
+        """The view of a conference that the party is in."""
+        return "lobby" if self.in_lobby else f"{self.role.lower()}s"
 
 
 class Participant:
-    """A party. The user's own one is told with its body, the other one as a link to be fetched."""
+    """A party as one conversation shows it. The user's own is told with its body, others as links to be fetched."""
 
-    def __init__(self, conversation: Conversation, *, uri: str, name: str, local: bool) -> None:
+    def __init__(self, conversation: Conversation, party: Party, *, local: bool) -> None:
         self._conversation = conversation
-        self.uri = uri
-        self.name = name
+        self.party = party
         self.local = local
         self.joined = False
-        self._uses: set[Modality] = set()
         self.place = conversation.keep("localParticipant" if local else "participant", get=self._get)
-        self._media: dict[Modality, Place] = {
+        self._media = {
             Modality.AUDIO: conversation.keep("participantAudio", get=lambda _: self._get_media(Modality.AUDIO)),
             Modality.VIDEO: conversation.keep("participantVideo", get=lambda _: self._get_media(Modality.VIDEO)),
         }
+        self._actions: dict[str, Place] = {}
+
+    @property
+    def uri(self) -> str:
+        """The party's address."""
+        return self.party.uri
+
+    @property
+    def name(self) -> str:
+        """The party's name."""
+        return self.party.name
 
     def body(self) -> JSON:
         """Return the resource, whose inner rel is `participant` for both."""
-        shown = {self._media[modality].rel: self._media[modality].link() for modality in sorted(self._uses)}
+        party = self.party
+        shown = {self._media[modality].rel: self._media[modality].link() for modality in sorted(party.uses)}
+        actions = links.participant(
+            leads=self._conversation.leads, local=self.local, role=party.role, in_lobby=party.in_lobby
+        )
         return {
             "rel": "participant",
-            "uri": self.uri,
-            "name": self.name,
-            "role": "Attendee",
-            "sourceNetwork": "SameEnterprise" if self.local else "Everyone",
-            "anonymous": False,
+            "uri": party.uri,
+            "name": party.name,
+            "role": party.role,
+            "sourceNetwork": party.network,
+            "anonymous": party.anonymous,
             "local": self.local,
-            "inLobby": False,
-            "organizer": False,
-            "_links": {"self": self.place.link(), "conversation": self._conversation.place.link(), **shown},
+            "inLobby": party.in_lobby,
+            "organizer": party.organizer,
+            "_links": {
+                "self": self.place.link(),
+                "conversation": self._conversation.place.link(),
+                **shown,
+                **self._offered(actions),
+            },
         }
+
+    def _offered(self, rels: tuple[str, ...]) -> JSON:
+        offered = self._conversation.pool.offers(rels)
+        for rel in offered:
+            if rel not in self._actions:
+                self._actions[rel] = self._conversation.keep(rel, post=self._act)
+        return {rel: self._actions[rel].link() for rel in offered}
+
+    # What is told
 
     def join(self) -> None:
         """The party is in the conversation."""
-        if not self.joined:
+        if self.party.counted and not self.joined:
             self.joined = True
-            body = self.body() if self.local else None
-            self._conversation.tell(self.place, "added", body=body, title=self.name)
+            self._tell("added", title=self.name)
+
+    def changed(self) -> None:
+        """What it is, or what may be done about it, has changed."""
+        if self.joined:
+            self._tell("updated")
 
     def leave(self) -> None:
         """The party has left it."""
@@ -61,18 +129,35 @@ class Participant:
             self.joined = False
             self._conversation.tell(self.place, "deleted", title=self.name)
 
+    def retire(self) -> None:
+        """Nothing is at its addresses any more."""
+        for place in (self.place, *self._media.values(), *self._actions.values()):
+            self._conversation.pool.directory.retire(place)
+
+    def moved(self, type: str, view: Place) -> None:  # noqa: A002 - UCWA's own word
+        """The party has come into a view, or left it."""
+        body = self.body() if self.local and type != "deleted" else None
+        self._conversation.tell(self.place, type, body=body, inside=view)
+
+    def _tell(self, type: str, *, title: str | None = None) -> None:  # noqa: A002 - UCWA's own word
+        self._conversation.tell(self.place, type, body=self.body() if self.local else None, title=title)
+
     def use(self, modality: Modality) -> None:
         """The party begins to use a medium."""
-        if modality in self._media and modality not in self._uses:
-            self._uses.add(modality)
-            body = self._media_body(modality) if self.local else None
-            self._conversation.tell(self._media[modality], "added", body=body, inside=self.place)
+        if modality in _MEDIA and modality not in self.party.uses:
+            self.party.uses.add(modality)
+            self._conversation.everywhere(self.party, lambda shown: shown.tell_media(modality, "added"))
 
     def drop(self, modality: Modality) -> None:
         """The party uses a medium no longer."""
-        if modality in self._uses:
-            self._uses.discard(modality)
-            self._conversation.tell(self._media[modality], "deleted", inside=self.place)
+        if modality in self.party.uses:
+            self.party.uses.discard(modality)
+            self._conversation.everywhere(self.party, lambda shown: shown.tell_media(modality, "deleted"))
+
+    def tell_media(self, modality: Modality, type: str) -> None:  # noqa: A002 - UCWA's own word
+        """Tell what has become of the party's medium."""
+        body = self._media_body(modality) if self.local and type != "deleted" else None
+        self._conversation.tell(self._media[modality], type, body=body, inside=self.place)
 
     def _get(self, _: object) -> Answer:
         return Answer(200, self.body())
@@ -81,10 +166,45 @@ class Participant:
         return Answer(200, self._media_body(modality))
 
     def _media_body(self, modality: Modality) -> JSON:
-        place = self._media[modality]
+        place, party = self._media[modality], self.party
+        rels = links.participant_media(
+            modality,
+            in_conference=self._conversation.conference is not None,
+            leads=self._conversation.leads,
+            local=self.local,
+            muted=modality in party.muted,
+            locked=self._conversation.silences(party),
+        )
         return {
             "rel": place.rel,
             f"{modality}Direction": "SendReceive",
-            f"{modality}Muted": False,
-            "_links": {"self": place.link(), "participant": self.place.link()},
+            f"{modality}Muted": modality in party.muted,
+            f"{modality}SourceId": "0",
+            "_links": {"self": place.link(), "participant": self.place.link(), **self._offered(rels)},
         }
+
+    # What is commanded
+
+    def _act(self, ask: Ask) -> Answer:
+        """Do what a link of the participant or of its media says, if it is still offered."""
+        rel = ask.place.rel
+        conference = self._conversation.conference
+        bodies = [self.body(), *(self._media_body(modality) for modality in self.party.uses)]
+        if conference is None or not any(rel in _links(body) for body in bodies):
+            raise conflict(f"{rel} is not possible now.")
+        acts: dict[str, Callable[[], None]] = {
+            "eject": lambda: conference.eject(self.party),
+            "admit": lambda: conference.admit(self.party),
+            "reject": lambda: conference.reject(self.party),
+            "promote": lambda: conference.set_role(self.party, "Leader"),
+            "demote": lambda: conference.set_role(self.party, "Attendee"),
+            "muteAudio": lambda: conference.mute(self.party, Modality.AUDIO),
+            "unmuteAudio": lambda: conference.unmute(self.party, Modality.AUDIO),
+            "muteVideo": lambda: conference.mute(self.party, Modality.VIDEO),
+            "unmuteVideo": lambda: conference.unmute(self.party, Modality.VIDEO),
+        }
+        return Answer(204, then=acts[rel])
+
+
+def _links(body: JSON) -> JSON:
+    return cast("JSON", body["_links"])

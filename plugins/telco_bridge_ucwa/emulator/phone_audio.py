@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from telco_bridge.media import Modality
@@ -13,6 +13,7 @@ from .answers import Answer
 from .inputs import Ask
 from .invitation import Invitation, Wanted
 from .modality import CallModality
+from .outcomes import REPLACED
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -30,6 +31,7 @@ class PhoneAudio(CallModality):
     def __init__(self, conversation: Conversation) -> None:
         super().__init__(conversation, "phoneAudio")
         self._held = False
+        self._replaced: CallModality | None = None
         keep = conversation.keep
         self.places = {
             "stopPhoneAudio": keep("stopPhoneAudio", post=self._stop),
@@ -63,10 +65,33 @@ class PhoneAudio(CallModality):
         self._held = False
         picked_up = self.pool.settings.own_phone_answers_after
         if picked_up is not None:
-            self.later(picked_up, lambda: self.dial(invitation, _AUDIO))
+            self.later(picked_up, lambda: self._picked_up(invitation))
 
-    def invited(self) -> Invitation:
-        """Return the invitation to a call that rings the user's own phone, because the user wants it so."""
+    def replace(self, modality: CallModality, wanted: Wanted, own_number: str) -> Invitation:
+        """Return the invitation to carry the audio of another modality's call on the user's own phone."""
+        self._replaced = modality
+        invitation = self.invite(wanted, own_number)
+        self.expect(invitation)
+        return invitation
+
+    def _picked_up(self, invitation: Invitation) -> None:
+        replaced = self._replaced
+        if replaced is None or replaced.media != _AUDIO:
+            self.dial(invitation, _AUDIO)
+            return
+        # The call itself goes over to the phone.
+        self._replaced = None
+        self.inherit(replaced)
+        self.invitation = None
+        self._settle()
+        replaced.give_way(REPLACED)
+        self.connected(_AUDIO, invitation)
+
+    def invited(self, also: Mapping[str, str] | None = None) -> Invitation:
+        """Return the invitation to a call that rings the user's own phone, because the user wants it so.
+
+        `also` are links that it has besides.
+        """
         return Invitation(
             self.conversation,
             self.conversation.wanted,
@@ -74,6 +99,7 @@ class PhoneAudio(CallModality):
             modality=self.place,
             incoming=True,
             answers={"decline": lambda ask: decline(ask, self)},
+            data=also,
         )
 
     def ring_own_phone(self, picked_up: Callable[[], None]) -> None:
@@ -83,9 +109,15 @@ class PhoneAudio(CallModality):
         if after is not None:
             self.later(after, picked_up)
 
+    def alerted(self, invitation: Invitation) -> None:
+        """Nothing: what sounds early is heard on the phone."""
+
     def connected(self, media: frozenset[Modality], invitation: Invitation) -> None:
         self.state = "Connected"
         self.media = media
+        replaced, self._replaced = self._replaced, None
+        if replaced is not None and replaced.leg is not None:
+            replaced.leg.set_media(replaced.media - media)
         self.conversation.joined()
         self.conversation.remote.join()
         self.use(Modality.AUDIO)
@@ -104,7 +136,7 @@ class PhoneAudio(CallModality):
             self.updated()
 
     def left_over(self) -> None:
-        """Nothing: phone audio is its legs, and they are gone."""
+        self._replaced = None
 
     def _stop(self, _: Ask) -> Answer:
         self.require("stopPhoneAudio")

@@ -15,6 +15,7 @@ from .settings import Settings, Stop
 
 if TYPE_CHECKING:
     from .application import Application
+    from .conference import Conference
 
 __all__ = ["Pool"]
 
@@ -33,7 +34,11 @@ class Pool:
         self.directory = Directory(self.chance, self.base, absolute_links=absolute_links)
         self.applications: list[Application] = []
         """The applications that run, oldest first."""
+        self.conferences: dict[str, Conference] = {}
+        """The online meetings, by their URIs."""
         self.stops: list[Stop] = []
+        self.diagnoses: list[tuple[str | None, str | None]] = []
+        """What clients reported of their media: error codes with their subcodes, oldest first."""
         self.host = settings.pool_host
         self._left: set[str] = set()
 

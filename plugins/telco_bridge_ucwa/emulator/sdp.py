@@ -11,7 +11,7 @@ from urllib.parse import quote_plus, unquote_plus, unquote_to_bytes
 
 from telco_bridge.media import Modality
 
-__all__ = ["Alternatives", "answer_to", "data_uri", "from_data_uri", "offered_media"]
+__all__ = ["Alternatives", "answer_to", "data_uri", "from_data_uri", "holds", "offer_of", "offered_media"]
 
 _KINDS = {"audio": Modality.AUDIO, "video": Modality.VIDEO}
 _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -60,6 +60,21 @@ def _sections(text: str) -> list[_Section]:
 def offered_media(text: str) -> frozenset[Modality]:
     """Return what an offer offers. Raises `ValueError` for what is no session description."""
     return frozenset(section.modality for section in _sections(text) if section.port) & frozenset(_KINDS.values())
+
+
+def holds(text: str) -> bool:
+    """Whether nothing of it may be heard by whom it is sent to: every medium is inactive, or only sent."""
+    directions = [
+        next((line for line in section.attributes if line in _MIRRORED), "sendrecv")
+        for section in _sections(text)
+        if section.port
+    ]
+    return bool(directions) and all(direction in ("inactive", "sendonly") for direction in directions)
+
+
+def offer_of(media: frozenset[Modality], *, chance: random.Random) -> str:
+    """Return an offer of the other party's to go on with these media."""
+    return _offer(media, session=chance.randrange(1, 10**9), port=52_000)
 
 
 def answer_to(offer: str, accepted: frozenset[Modality], *, session: int, port: int = 50_000) -> str:

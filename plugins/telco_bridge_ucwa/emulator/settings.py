@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["Settings", "Stop"]
@@ -30,15 +31,32 @@ class Settings:
     guest_token_lifetime: float
     token_refusal: int
     """The status with which a token that is not good, or is another host's, is refused: 401 or 403."""
+    takes_voip: bool
+    """Whether the user may take audio and video by VoIP; older servers let nobody."""
+    allowed_origins: frozenset[str]
+    """The web pages that may send requests."""
+    batch_limit: int
+    """How many requests may be outstanding in all batches together."""
     conference_uri: str
     """The meeting that guests may join."""
     conference_key: str
+    guests_wait: bool
+    """Whether guests of meetings wait in the lobby until a leader admits them."""
+    escalation_takes: float
     ring_timeout: float
     own_phone_answers_after: float | None
     hang_up_takes: float
     add_media_takes: float
+    provisional_answers: int
+    """How many endpoints of a called party let media flow before it answers."""
+    answered_by: Mapping[str, str]
+    """By address, who answers in somebody else's place."""
     inactive_after: float
     """How long the server keeps an application whose client does not poll."""
+    activity_within: float
+    """How long the server keeps an application whose user is available, in no call, and not reported active."""
+    applications_allowed: int | None
+    """How many applications the user may have; None: any number."""
     resume_after: float | None
     """After how long without a poll the server closes conversations and offers `resume`; None: never."""
 

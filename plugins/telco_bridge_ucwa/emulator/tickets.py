@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from .answers import Answer
 from .inputs import Ask
 from .pool import Pool
+from .windows import Windows
 
 __all__ = ["Tickets"]
 
@@ -37,6 +38,7 @@ class Tickets:
         self._pool = pool
         self._tokens: dict[str, _Ticket] = {}
         self._issuer = pool.guid()
+        self._windows = Windows(pool)
         self.place = pool.directory.place("oauthtoken", absolute=True, guarded=False, post=self._issue)
 
     def good(self, ask: Ask) -> bool:
@@ -93,8 +95,8 @@ class Tickets:
         if form.get("scope", "all") != "all":
             return self._refuse("invalid_scope")
         if grant == _WINDOWS:
-            # The web server's own sign-in, which nobody passes here: there is no domain controller.
-            return Answer(401, html=_PAGE, headers=[("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")])
+            # The web server's own sign-in: UCWA is reached only once it is passed.
+            return self._windows.judge(ask, _PAGE) or self._give(ask, guest=None)
         if grant == _PASSIVE:
             passive = f"http://{ask.host}{self.place.path.rpartition('/')[0]}/PassiveAuth.aspx"
             return self._refuse("invalid_grant", ms_rtc_passiveauthuri=passive)
@@ -109,6 +111,10 @@ class Tickets:
             guest = (renewed.guest if renewed is not None else None) or self._pool.guid()
         elif not self._knows(form):
             return self._refuse("invalid_grant")
+        return self._give(ask, guest=guest)
+
+    def _give(self, ask: Ask, *, guest: str | None) -> Answer:
+        settings = self._pool.settings
         token = f"cwt={self._pool.directory.word(48)}"
         lifetime = settings.token_lifetime if guest is None else settings.guest_token_lifetime
         self._tokens[token] = _Ticket(ask.host, self._pool.now() + lifetime, guest)
