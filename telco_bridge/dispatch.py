@@ -360,9 +360,14 @@ class Dispatch:
             )
 
     async def _await_fact(self, record: CallRecord, flight: Flight, doubt: ProviderError | None) -> None:
-        """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline."""
+        """Wait for facts, then read, until the command is a fact; raise `OutcomeUnknown` at the deadline.
+
+        That is later where the provider has accepted what people must act upon.
+        """
         command = flight.command
-        deadline = self._clock.now() + self._lifecycle.confirm_timeout
+        patience = self._session.patience(command) if doubt is None else 0.0
+        waited = max(self._lifecycle.confirm_timeout, patience)
+        deadline = self._clock.now() + waited
         # That an inbound call is answered is often told by nobody but a read.
         pause = 0.25 if self._session.max_staleness is not None or isinstance(command, Answer) else 1.0
         while not fulfilled(command, record.view):
@@ -373,7 +378,7 @@ class Dispatch:
                 await self._raise_defeat(record, command)
             now = self._clock.now()
             if now >= deadline:
-                await self._raise_unknown(record, command, doubt)
+                await self._raise_unknown(record, command, doubt, waited)
                 return
             if not await happens_by(self._clock, record.log.grown(), min(now + pause, deadline)):
                 await self._search(record, command)
@@ -397,7 +402,7 @@ class Dispatch:
             if deadline is None:
                 await grown.wait()
             elif not await happens_by(self._clock, grown, deadline):
-                await self._raise_unknown(record, command, doubt)
+                await self._raise_unknown(record, command, doubt, self._lifecycle.confirm_timeout)
         if not isinstance(command, _LAST_WORDS):
             self._switchboard.settle(record, command)
 
@@ -450,8 +455,10 @@ class Dispatch:
         reason = view.termination.reason if view.termination is not None else "reason not known yet"
         raise NotPossibleNow(f"{command.name}: the call ended meanwhile ({reason})")
 
-    async def _raise_unknown(self, record: CallRecord, command: Command, doubt: ProviderError | None) -> None:
-        waited = f"no fact within {self._lifecycle.confirm_timeout:g} s"
+    async def _raise_unknown(
+        self, record: CallRecord, command: Command, doubt: ProviderError | None, seconds: float
+    ) -> None:
+        waited = f"no fact within {seconds:g} s"
         if doubt is None:
             what = f"accepted, but {waited}"
         elif isinstance(doubt, TooLate):

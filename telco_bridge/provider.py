@@ -334,6 +334,13 @@ class ProviderSession(ABC):
         `Unsupported` for a command (or a part of one) that it does not know. It never waits for the effect.
         """
 
+    def patience(self, command: Command) -> float:
+        """Return the seconds that a command which was accepted may take to become a fact, if people must act first.
+
+        Where that is less than `confirm_timeout`, that holds. A start that rings somebody's phone is such a command.
+        """
+        return 0.0
+
     @abstractmethod
     async def read(self, ref: str) -> CallReport | Gone:
         """Ask the provider for one call. Raises `ProviderError` where no answer could be had: that proves nothing."""

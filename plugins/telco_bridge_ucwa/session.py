@@ -19,11 +19,13 @@ from telco_bridge.provider import (
     Dialled,
     Gone,
     Host,
+    Modality,
     Party,
     ProviderError,
     ProviderSession,
     Refused,
     Source,
+    StartMedia,
     TooLate,
 )
 
@@ -42,6 +44,9 @@ from .resources import INVITATIONS, MODALITIES, Purpose, Resources
 from .wire import Event, Resource, resource_in, with_query
 
 __all__ = ["UcwaSession", "open_session"]
+
+_PHONE_RINGS = 90.0
+_INVITED = 45.0
 
 
 @asynccontextmanager
@@ -79,6 +84,12 @@ class UcwaSession(ProviderSession):
         return self._application.links
 
     # Commands
+
+    def patience(self, command: Command) -> float:
+        """A start is an invitation that somebody has to take: on the user's own phone first, where that is rung."""
+        if not isinstance(command, StartMedia):
+            return 0.0
+        return _PHONE_RINGS if command.offer is None and command.modality is Modality.AUDIO else _INVITED
 
     async def execute(self, command: Command) -> None:
         for request in await self._encode(command):

@@ -147,6 +147,7 @@ class AbilityPromises:
         async with trial(harness) as line:
             call = await line.bridge.dial(harness.address(FarEnd.ANSWERS))
             await call.answered()
+            await harness.enable(Capability.MUTE, line.bridge, call)
             await call.until(lambda _: call.can(Capability.MUTE))
             for _ in range(2):
                 await call.mute()

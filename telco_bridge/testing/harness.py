@@ -16,6 +16,7 @@ from ..provider import Capability, Command, ProviderPlugin
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from ..bridge import Bridge
     from ..call import Call
 
 __all__ = ["Caller", "FarEnd", "Harness", "StartOptions", "Trouble"]
@@ -175,6 +176,12 @@ class Harness(ABC):
     def nowhere(self) -> Mapping[str, object] | None:
         """Return settings that lead to nobody; None where the provider cannot be unreachable."""
         return None
+
+    async def enable(self, capability: Capability, bridge: Bridge, call: Call) -> None:  # noqa: B027 - few need it
+        """Bring an answered call to where the capability is possible, for providers where that takes more than a call.
+
+        A provider may, for example, mute nobody outside of a conference.
+        """
 
     async def call_in(self) -> Caller:
         """Let somebody call one of the bridge's numbers. Needed by level inbound."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from telco_bridge import Bridge, Call
 from telco_bridge.provider import Capability, Dial, HangUp
 from telco_bridge.sandbox import Fault, NetworkClock, Sandbox
 from telco_bridge.testing import Harness, ProviderContract, SandboxHarness, Trouble
+from telco_bridge_ucwa.native import UcwaApplication
 
 OFFER = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -16,10 +18,17 @@ OFFER = (
 )
 
 
+class UcwaHarness(SandboxHarness):
+    async def enable(self, capability: Capability, bridge: Bridge, call: Call) -> None:
+        if capability is Capability.MUTE:
+            # The server mutes participants of conferences only.
+            await bridge.native(UcwaApplication).conversation(call).add_participant("sip:speak@sandbox.test")
+
+
 class TestUcwa(ProviderContract):
     @pytest.fixture
     def harness(self, sandbox: Sandbox) -> Iterator[Harness]:
-        with SandboxHarness(
+        with UcwaHarness(
             "ucwa",
             operations={
                 Dial: "POST startPhoneAudio",
@@ -36,10 +45,6 @@ class TestUcwa(ProviderContract):
                 Trouble.EVENT_FORGED: "events come only as answers to the bridge's own authenticated requests",
                 Trouble.EVENTS_DISORDERED: "events come in packages, each of which is acknowledged before the next",
             },
-            lacks=dict.fromkeys(
-                (Capability.MUTE, Capability.UNMUTE),
-                "the server mutes participants of conferences, and the kit's calls are between two parties",
-            ),
             sandbox=sandbox,
         ) as harness:
             harness.clock = NetworkClock(speed=5)

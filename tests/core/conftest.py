@@ -132,6 +132,9 @@ class ScriptedSession(ProviderSession):
         step = steps.popleft() if steps else self.script.obey
         await step(command)
 
+    def patience(self, command: Command) -> float:
+        return self.script.patience
+
     async def read(self, ref: str) -> CallReport | Gone:
         self.script.reads.append(ref)
         return await self.script.read(ref)
@@ -198,6 +201,7 @@ class Script:
         self.explain: Callable[[Cause, CallView], Termination] = explain
         self.possible: Callable[[CallView], frozenset[Capability]] = possible
         self.together: tuple[frozenset[Capability], ...] = ()
+        self.patience = 0.0
         self._numbers = 0
 
     # The plugin ---------------------------------------------------------------------------------------------------

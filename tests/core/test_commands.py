@@ -583,6 +583,39 @@ async def test_a_start_that_was_accepted_and_then_failed_is_refused_with_the_rea
     assert call.asked is None
 
 
+async def test_a_start_that_rings_somebody_is_waited_for_as_long_as_people_take(
+    script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup
+) -> None:
+    script.patience = 90.0
+    script.on(StartMedia, script.ignore)
+    starting = Soon(tasks, call.start, Modality.VIDEO)
+    await clock.advance(89.0)
+    assert not starting.done
+
+    started = stream("video", command_id=script.asked_for(StartMedia)[0].id, modality=Modality.VIDEO)
+    script.push("c1", streams=(started,))
+    await clock.advance(0)
+
+    assert starting.error is None
+    assert starting.done
+
+
+@pytest.mark.parametrize(("patience", "lost", "seconds"), [(90.0, False, 90), (1.0, False, 10), (90.0, True, 10)])
+async def test_a_start_of_which_nothing_is_heard_is_unknown_in_the_end(
+    script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup, patience: float, *, lost: bool, seconds: int
+) -> None:
+    script.patience = patience
+    script.on(StartMedia, AnswerLost("reset") if lost else script.ignore)
+    starting = Soon(tasks, call.start, Modality.VIDEO)
+    await clock.advance(seconds - 1.0)
+    assert not starting.done
+
+    await clock.advance(1.0)
+
+    assert isinstance(starting.error, OutcomeUnknown)
+    assert f"no fact within {seconds} s" in str(starting.error)
+
+
 async def test_a_start_that_the_end_of_the_call_overtakes_is_not_possible(
     script: Script, call: Call, clock: SteppedClock, tasks: TaskGroup
 ) -> None:
