@@ -63,6 +63,8 @@ benchmark: .venv/ready    ## the numbers
 	$(BIN)/python benchmarks/media.py
 	$(BIN)/python benchmarks/signalwire.py
 	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/ucwa.py
+	$(BIN)/python benchmarks/ucwa_soak.py
 
 # Installed as anybody would install it, but beside the environment: the other tests know nothing of it.
 .venv/third-party: .venv/ready $(wildcard examples/third_party_plugin/pyproject.toml examples/third_party_plugin/telco_bridge_baresip/*.py)

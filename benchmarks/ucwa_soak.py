@@ -44,6 +44,10 @@ from telco_bridge_ucwa.session import open_session
 
 R = TerminationReason
 HOUR = 3600.0
+KEPT = 1000
+"""How many calls that are over a bridge remembers: before that many, it must grow."""
+SETTLED = 0.6
+"""The share of the time after which nothing may grow any more."""
 ACROSS = ("http://127.0.0.1:8443", "http://localhost:8443")
 OUT = {
     "we hang up": ("+15550100", {R.NORMAL}),
@@ -215,7 +219,7 @@ async def soak(hours: float, calls: int, seed: int) -> list[str]:
         agenda = sorted(
             [*((at, kind, number) for at, kind, number in plans), *((at, what, -1) for at, what in trouble)]
         )
-        marks = [hours * HOUR * share for share in (0.6, 0.7, 0.8, 0.9)]
+        marks = [hours * HOUR * share for share in (SETTLED, 0.7, 0.8, 0.9)]
         for at, kind, number in agenda:
             await clock.advance(max(0.0, start + at - clock.now()))
             while marks and at >= marks[0]:
@@ -240,7 +244,7 @@ async def soak(hours: float, calls: int, seed: int) -> list[str]:
     await emulator.stopped()
     return [
         *_judge(story, losses, open_calls, open_legs),
-        *_flat(sizes),
+        *(_flat(sizes) if calls * SETTLED > KEPT else ()),
         *_told(emulator, story, losses, sizes, hours, time.perf_counter() - begun),
     ]
 
