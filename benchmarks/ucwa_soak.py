@@ -36,7 +36,7 @@ from telco_bridge import (
     connect,
 )
 from telco_bridge.provider import Host, ProviderPlugin, ProviderSession
-from telco_bridge.sandbox import Exchange, Fault, SteppedClock
+from telco_bridge.sandbox import Exchange, Fault, SteppedClock, WireRecord
 from telco_bridge_ucwa.config import UcwaConfig
 from telco_bridge_ucwa.emulator import UcwaEmulator
 from telco_bridge_ucwa.plugin import telco_bridge_provider
@@ -167,7 +167,7 @@ def held() -> int:
     """How many objects of the client's own classes are alive.
 
     Not bytes: what Python takes from its free lists is counted for whoever had it first, and the emulator, which
-    remembers everything, lives in the same process.
+    remembers a lot, lives in the same process.
     """
     gc.collect()
     return sum(_is_ours(type(thing).__module__) for thing in gc.get_objects())
@@ -182,6 +182,15 @@ async def soak(hours: float, calls: int, seed: int) -> list[str]:
     clock = SteppedClock()
     exchange = Exchange(clock=clock, seed=seed)
     emulator = UcwaEmulator(exchange, seed=seed, username="ada@sandbox.test")
+    asked = Counter[str]()
+
+    def note(record: WireRecord) -> None:
+        # Not what was asked to sign in first.
+        if record.sent_by == "bridge" and not record.answer.startswith("401"):
+            asked[record.line] += 1
+
+    # The log itself remembers no more than a day or two.
+    emulator.wire.listen(note)
     await emulator.started(ACROSS[0])
     transport = httpx.ASGITransport(app=emulator.app)
     profile = {
@@ -245,7 +254,7 @@ async def soak(hours: float, calls: int, seed: int) -> list[str]:
     return [
         *_judge(story, losses, open_calls, open_legs),
         *(_flat(sizes) if calls * SETTLED > KEPT else ()),
-        *_told(emulator, story, losses, sizes, hours, time.perf_counter() - begun),
+        *_told(asked, story, losses, sizes, hours, time.perf_counter() - begun),
     ]
 
 
@@ -288,16 +297,13 @@ def _flat(sizes: list[tuple[float, int]]) -> list[str]:
 
 
 def _told(
-    emulator: UcwaEmulator,
+    asked: Counter[str],
     story: Story,
     losses: list[float],
     sizes: list[tuple[float, int]],
     hours: float,
     took: float,
 ) -> list[str]:
-    records = emulator.wire.records(sent_by="bridge")
-    # Not what was asked to sign in first.
-    asked = Counter(record.line for record in records if not record.answer.startswith("401"))
     reasons = Counter(str(ends[0].reason) for ends in story.ends.values())
     print(f"{hours:.0f} hours in {took:.0f} s: {len(story.ends)} calls ended, {len(losses)} applications lost")
     print("  " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))

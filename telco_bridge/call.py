@@ -42,7 +42,7 @@ from .mediastream import MediaStream, StopResult
 from .recordings import Recording
 from .reports import CallState
 from .switchboard import CallRecord
-from .termination import Termination, TerminationReason
+from .termination import Termination, TerminationReason, reason_named
 from .views import CallView
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Call(CallFacts):
         native: Mapping[str, object] | None = None,
     ) -> Termination:
         """Refuse an inbound call; return how it ended."""
+        reason = reason_named(reason)
         command = Reject(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note, native=native or {})
         await self._perform(command)
         return await self.ended()
@@ -349,6 +350,7 @@ class Call(CallFacts):
         native: Mapping[str, object] | None = None,
     ) -> StopResult:
         """Stop exactly these streams of this call. Raises as `stop`."""
+        reason = reason_named(reason)
         live = tuple(stream for stream in streams if stream.view.live)
         if not live:
             return StopResult(streams=streams, call_ended=self.view.state is CallState.ENDED, confirmed_by=None)
@@ -496,6 +498,7 @@ class Call(CallFacts):
 
         With `after`, a playback is first heard to its end, or cut off by whatever else ends it.
         """
+        reason = reason_named(reason)
         if after is not None:
             await after.silent()
         command = HangUp(id=new_id(), call=self.id, ref=self.native_id, reason=reason, note=note, native=native or {})

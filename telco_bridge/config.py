@@ -157,6 +157,10 @@ def _problem(model: type[BaseModel], loc: Sequence[int | str], kind: str, messag
         near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"{path} is not a setting ({hint}allowed: {', '.join(allowed)})"
+    if kind in ("list_type", "tuple_type"):
+        return f"{path}: write a list"
+    if kind == "too_short" and message.endswith("not 0"):
+        return f"{path}: is empty"
     if kind == "missing":
         return f"{path} is missing"
     return f"{path}: {message.removeprefix('Value error, ')}" if path else message.removeprefix("Value error, ")

@@ -149,7 +149,7 @@ class Dispatch:
     def _require(self, capability: Capability, what: str) -> None:
         support = self._plugin.support.get(capability)
         if support is None or not support.usable:
-            said = f"{support.level}: {support.note}" if support is not None else "not declared"
+            said = ": ".join(filter(None, (support.level, support.note))) if support is not None else "not declared"
             raise Unsupported(f"{what}: {self._plugin.name} does not support {capability} ({said})")
 
     def can(self, capability: Capability, view: CallView) -> bool:
@@ -219,10 +219,10 @@ class Dispatch:
         command = flight.command
         self.refuse_unsupported(command)
         if not isinstance(command, Dial):
-            if fulfilled(command, record.view):
+            if _is_needless(command, record.view):
                 return
             await self._refuse_impossible(record, command)
-            if fulfilled(command, record.view):
+            if _is_needless(command, record.view):
                 return
         self._switchboard.ask(record, command)
         owned, record.owned = record.owned, record.owned or isinstance(command, Answer)
@@ -264,7 +264,7 @@ class Dispatch:
         if self._allowed(record, command):
             return
         await self._reconciliation.read(record, urgent=True)
-        if fulfilled(command, record.view) or self._allowed(record, command):
+        if _is_needless(command, record.view) or self._allowed(record, command):
             return
         view = record.view
         state = f"the call has ended ({view.termination.reason})" if view.termination else f"the call is {view.state}"
@@ -488,3 +488,9 @@ class Dispatch:
             and report.remote.address == dial.to
             and self._switchboard.find(ref=report.ref) is None
         )
+
+
+def _is_needless(command: Command, view: CallView) -> bool:
+    """Whether what the command asks is a fact before it is sent. A copy or a named stream is another than any there."""
+    another = isinstance(command, StartMedia) and (command.to is not None or command.stream_name is not None)
+    return not another and fulfilled(command, view)

@@ -174,6 +174,8 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, *, provider: s
 
     Raises `NotSent` where the request never left, `AnswerLost` where it may have arrived and no whole answer came.
     """
+    if client.is_closed:
+        raise NotSent(f"{_tried(request)} was not sent: the connection to {provider} is closed", provider=provider)
     try:
         response = await client.send(request, stream=True)
         try:

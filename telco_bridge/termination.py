@@ -17,6 +17,7 @@ __all__ = [
     "Scope",
     "Termination",
     "TerminationReason",
+    "reason_named",
 ]
 
 
@@ -53,6 +54,15 @@ class TerminationReason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     ORPHANED = "orphaned"
     UNKNOWN = "unknown"
+
+
+def reason_named(value: object) -> TerminationReason:
+    """Return the reason of that value. Raises `ValueError` with those there are."""
+    try:
+        return TerminationReason(str(value))
+    except ValueError:
+        known = ", ".join(sorted(TerminationReason))
+        raise ValueError(f"{value!r} is no reason; there are {known}") from None
 
 
 class EndedBy(StrEnum):

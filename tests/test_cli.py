@@ -123,6 +123,14 @@ def test_the_settings_of_a_provider_tell_type_default_and_meaning() -> None:
     assert re.search(r"^ +lifecycle\.cause_grace +float ≥ 0 +2\.0 ", page, re.MULTILINE)
 
 
+def test_settings_with_a_choice_tell_it_in_the_words_of_the_file() -> None:
+    _, page, _ = run("providers", "ucwa")
+
+    assert re.search(r"^ +audio_preference +VoipAudio ", page, re.MULTILINE)
+    assert re.search(r"^ +supported_modalities +list of Audio .* Audio, ", page, re.MULTILINE)
+    assert re.search(r"^ +token_source +function or .* — ", page, re.MULTILINE)
+
+
 def test_the_abilities_of_a_provider_tell_level_and_note() -> None:
     _, page, _ = run("providers", "signalwire")
 

@@ -81,7 +81,7 @@ async def test_the_command_prints_what_the_page_says(
 
     assert await diagnose(settings(blocks("toml")[0]), tools.show, clock=SystemClock(), transport=transport)
     printed = [line for line in capsys.readouterr().out.splitlines() if "offers no link" not in line]
-    assert command == "$ telco-bridge ucwa sign-in"
+    assert command == "$ telco-bridge ucwa sign-in --config telco.toml"
     assert printed == promised
 
 

@@ -66,11 +66,18 @@ class Application:
         """Told of every event, in order, once the resources have taken it."""
         self.recoveries: list[Callable[[], Awaitable[None]]] = []
         """Awaited, in order, where events were missed: each reads again what it keeps."""
+        self.losses: list[Callable[[], None]] = []
+        """Called where the application is over, and everything in it."""
 
     @property
     def channel(self) -> EventChannel | None:
         """The event channel; None before signing in."""
         return self._channel
+
+    @property
+    def lost(self) -> ApplicationLost | None:
+        """Why there is none now: the server has lost it, and no other has been made yet."""
+        return self._lost
 
     # Signing in and out
 
@@ -230,13 +237,15 @@ class Application:
     async def refresh(self, *rels: str) -> None:
         """Read some of the application's own resources, such as `communication`, anew."""
         as_of = self._host.stamp()
+        # Another application may take the place of this one meanwhile, which is not to be told of this one's links.
+        resources, links = self.resources, self.links
         application = await self._read(" and ".join(rels))
         for rel in rels:
             part, linked = application.part(rel), application.link(rel)
             if part is None and linked is not None:
-                part = await self.links.get(linked, rel)
+                part = await links.get(linked, rel)
             if part is not None:
-                self.resources.put(part, as_of)
+                resources.put(part, as_of)
 
     async def _read(self, what: str) -> Resource:
         if not self._href:
@@ -288,7 +297,7 @@ class Application:
                 await self._channel.run()
             except ApplicationLost as lost:
                 self._lost = lost
-                self._channel.lose_calls(lost.loss)
+                self._lose(lost.loss, self._channel)
             except ProviderError as error:
                 self._doubted = error.status in (None, 403, 502)
                 raise
@@ -315,12 +324,19 @@ class Application:
     async def _replace(self, why: str) -> None:
         """Make another application; the calls of the one before are lost with it."""
         since = self._channel.heard_as_of if self._channel is not None else self._host.stamp()
-        if self._channel is not None:
-            self._channel.lose_calls(Loss.MOVED)
+        before = self._channel
         await self.sign_in()
+        # Not earlier: where no other can be made, this one may come back, and its calls with it.
+        self._lose(Loss.MOVED, before)
         self._doubted, self._lost = False, None
         self._made_at.append(self._host.clock.now())
         self._host.report(Gap(as_of=self._host.stamp(), since=since, why=why))
+
+    def _lose(self, why: Loss, channel: EventChannel | None) -> None:
+        if channel is not None:
+            channel.lose_calls(why)
+        for loss in self.losses:
+            loss()
 
     def _may_make_another(self) -> bool:
         """A server that forgets every application at once must not be asked for ever."""

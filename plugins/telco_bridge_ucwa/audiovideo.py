@@ -22,7 +22,7 @@ from .patience import happens_by
 from .reasons import decline_reason, termination_reason
 from .resources import AUDIO, PHONE, VIDEO
 from .sessions import MediaAnswer, MediaSession, Renegotiation, session_of
-from .wire import Resource, offer_id_in, resource_in, sdp_in
+from .wire import Resource, offer_id_in, sdp_in
 
 __all__ = ["UcwaAudioVideo"]
 
@@ -30,6 +30,8 @@ _TRIES = 4
 """How often an offer is made while the server is busy with another one."""
 _PAUSE = (0.5, 2.0)
 """Seconds between those: at random, because the other party waits too. Each further pause is twice as long."""
+_DOUBT = 20.0
+"""Seconds for which the answer to an offer is waited for that the server may never have heard of."""
 
 
 class UcwaAudioVideo(UcwaModality):
@@ -194,17 +196,22 @@ class UcwaAudioVideo(UcwaModality):
 
     async def _offer_once(self, session: Resource, rel: str, offer: str, timeout: float) -> str:
         door, clock = self._door, self._door.host.clock
-        with door.sessions.expect(uuid.uuid4().hex) as asked:
+        with door.sessions.expect() as asked:
             query = (("operationId", asked.id),)
-            answer = await door.post(session, rel, of="the session", query=query, sdp=offer)
-            href = answer.headers.get("location")
-            if href is None and answer.content:
-                href = resource_in(answer, rel="audioVideoRenegotiation").href
-            door.sessions.place(asked, href)
-            await happens_by(clock, asked.told, clock.now() + timeout)
+            try:
+                answer = await door.post(session, rel, of="the session", query=query, sdp=offer)
+            except AnswerLost:
+                # Only an event can tell now that the server has heard of it.
+                if not await happens_by(clock, asked.told, clock.now() + min(timeout, _DOUBT)):
+                    raise
+            else:
+                door.sessions.place(asked, answer)
+                await happens_by(clock, asked.told, clock.now() + timeout)
             return await self._answered(asked, rel, timeout)
 
     async def _answered(self, asked: Renegotiation, rel: str, timeout: float) -> str:
+        if asked.lost:
+            raise TooLate(f"{rel}: the call is over, the server has lost the application", provider="ucwa")
         sdp = asked.answer
         if sdp is None and asked.key is not None and (asked.event is None or asked.event.body is None):
             # The event was lost, or came without its resource.
@@ -306,6 +313,17 @@ class UcwaAudioVideo(UcwaModality):
             await self._door.post(pending, "reportMediaDiagnostics", of="the invitation", body=body)
         else:
             await self._do("reportMediaDiagnostics", body=body)
+
+    async def publish_quality(self, *, endpoint: str | None = None, experience: str | None = None) -> None:
+        """Give the server the application's measures of the session's media.
+
+        They are UCWA's `mediaEndpoint` and `mediaQualityOfExperience`, whose form it does not document.
+        """
+        given = {"mediaEndpoint": endpoint, "mediaQualityOfExperience": experience}
+        body = {name: checked_text(name, value) for name, value in given.items() if value is not None}
+        await self._door.post(
+            await self._linked("audioVideoSession"), "publishCallQualityFeedback", of="the session", body=body
+        )
 
     async def freeze_video(self) -> None:
         """Freeze the user's own video. UCWA names the link and documents nothing of its use."""

@@ -27,6 +27,9 @@ __all__ = ["Challenge", "SignedClient", "is_challenge", "parse_authority", "pars
 _RETRY = 60.0
 """Seconds between attempts to renew a token that is still good."""
 
+_PATIENCE = 120.0
+"""Seconds that a token source may take. It may ask a person, and whatever needs a token waits meanwhile."""
+
 _CROSS_DOMAIN = "cross domain request from this origin"
 _READ = 2000
 """Characters of a refusal that are searched."""
@@ -272,8 +275,9 @@ class SignedClient:
 
     async def _sourced(self, source: TokenSource, request: TokenRequest) -> Token:
         try:
-            # As untyped as whatever a configuration may hold.
-            token = cast("object", await source(request))
+            with anyio.fail_after(_PATIENCE):
+                # As untyped as whatever a configuration may hold.
+                token = cast("object", await source(request))
         except ProviderError:
             raise
         except Exception as error:  # it is not ours, and whatever it raises must not end the channel's task

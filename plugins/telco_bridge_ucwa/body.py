@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +16,17 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = ["Form", "Unreadable", "body_in", "form_of", "is_ucwa", "parse_json", "written"]
+
+
+_loads: Callable[[bytes], object] | None = None
+"""The decoder of the extra `fast`, in half the time."""
+with suppress(ImportError):
+    import orjson
+
+    _loads = orjson.loads
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How half of a character beyond 16 bits is escaped."""
 
 
 class Form(StrEnum):
@@ -64,12 +78,23 @@ def body_in(response: httpx.Response) -> Mapping[str, object]:
 def parse_json(body: bytes) -> Mapping[str, object]:
     """Return the JSON object in a body, which may begin with a byte order mark."""
     try:
-        data: object = json.loads(body.decode("utf-8-sig"))
+        data = _loaded(body)
+        if _HALF.search(body) is not None:
+            # Half of a pair can be escaped, and nothing that holds one can be sent or written down.
+            data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the body is no JSON ({type(error).__name__})") from error
     if not isinstance(data, dict):
         raise Unreadable("the body is JSON, but no object")
     return cast("Mapping[str, object]", data)
+
+
+def _loaded(body: bytes) -> object:
+    if _loads is not None:
+        # What it refuses may be understood all the same: it is stricter than a reader should be.
+        with suppress(ValueError):
+            return _loads(body.removeprefix(BOM_UTF8))
+    return json.loads(body.decode("utf-8-sig"))
 
 
 def written(inputs: Mapping[str, object], form: Form) -> tuple[bytes, str]:

@@ -1,36 +1,13 @@
-"""What was asked of the server, and what one event did to the known resources."""
+"""What one event did to the known resources."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from .successions import KeptEnd
 from .wire import Resource
 
-__all__ = ["Change", "Operation", "Purpose"]
-
-
-class Purpose(StrEnum):
-    """What an operation of ours was for."""
-
-    DIAL = "dial"
-    START = "start"
-    ESCALATE = "escalate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """An invitation that this side asked for. `id` is the operationId, `slots` the streams that it offers.
-
-    `ref` is the conversation that it was asked for in; a dial has one only where it calls from a meeting.
-    """
-
-    id: str
-    purpose: Purpose
-    slots: frozenset[str]
-    to: str
-    ref: str | None = None
+__all__ = ["Change"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +22,7 @@ class Change:
     `replaces` is the conversation whose call the event's invitation would take over, and `moved_from` the one whose
     call it has taken over now. `held` says that this may be the end of a call which goes on elsewhere, and is kept back
     until that is known; `released` is such an end of a call that goes on nowhere, and is told now. `over` are the
-    conversations of which nothing more will be heard.
+    conversations of which nothing more will be heard, and the invitation without one of which that is true.
     """
 
     body: Resource | None = None

@@ -31,8 +31,14 @@ Recover = Callable[[], Awaitable[None]]
 """Reads again what events may have told that were missed, and reports it."""
 
 _OWN = frozenset({"me", "communication"})
-_RESYNCS = 3
-"""How often in a row the server may send its reader back before that counts as trouble."""
+_RESTARTS = 3
+"""How often in a row the server may send its reader elsewhere before that counts as trouble."""
+_READS = 16
+"""How many resources are read at once, so that commands need not wait behind what a busy hour leaves to be read."""
+
+
+_GRACE = 10.0
+"""Seconds that reads may still take once the channel has failed: what they miss is asked for after the gap."""
 
 
 async def _nothing() -> None:
@@ -88,7 +94,8 @@ class EventChannel:
         """When the server last answered with a package."""
         self._broke = False
         self._replaying_since: float | None = None
-        self._resyncs = 0
+        self._restarts = 0
+        self._reads = anyio.CapacityLimiter(_READS)
 
     async def run(self) -> None:
         """Poll for ever. Raises `ProviderError` where repeating has not helped, having processed what had come.
@@ -107,19 +114,25 @@ class EventChannel:
                 except ProviderError as error:
                     failure = error
                     self._broke = True
+                    tasks.cancel_scope.deadline = anyio.current_time() + _GRACE
         if failure is not None:
             raise failure
 
     # Polling
 
     async def _poll(self) -> _Parcel:
+        if self._restarts > _RESTARTS:
+            # What the last one said has been taken; each further one counts as trouble again.
+            self._restarts = _RESTARTS
+            raise ProviderError(f"GET events: sent elsewhere {_RESTARTS + 1} times in a row", provider="ucwa")
         try:
             package = await self._polls.package(self._next)
         except Overflowed:
             package = Package(resume=await self._renew())
         parcel = _Parcel(package, self.heard_as_of, self._replaying_since, self._broke)
         self._replaying_since, self._broke = None, False
-        self._resyncs = self._resyncs + 1 if package.resync is not None else 0
+        restarts = package.resync is not None or package.resume is not None
+        self._restarts = self._restarts + 1 if restarts else 0
         if package.resync is not None:
             self._next = package.resync
             self._replaying_since = self.heard_as_of if parcel.replays_since is None else parcel.replays_since
@@ -128,8 +141,6 @@ class EventChannel:
         elif package.next is not None:
             self._next = package.next
         self.heard_as_of = self._host.stamp()
-        if self._resyncs > _RESYNCS:
-            raise ProviderError(f"GET events: sent back to resync {self._resyncs} times in a row", provider="ucwa")
         return parcel
 
     def _timed(self, href: str) -> str:
@@ -170,6 +181,8 @@ class EventChannel:
             self._resources.drop_calls()
         elif parcel.resumes:
             facts += self._lose_calls("resume")
+            # What was open and no call, such as a meeting, has been closed as well.
+            self._resources.drop_calls()
             tasks.start_soon(self._make_up, parcel.since, "resume")
         if parcel.replays_since is not None and package.resync is None:
             tasks.start_soon(self._make_up, parcel.replays_since, "resync")
@@ -198,27 +211,37 @@ class EventChannel:
 
     async def _look_up(self, event: Event) -> None:
         """Read the resource that an event came without; as of before the question, for later events may be newer."""
-        as_of = self._host.stamp()
-        try:
-            body = await self._read(event.href, event.rel)
-        except ProviderError as error:
-            gap = Gap(as_of=self._host.stamp(), since=as_of, why=f"{event.rel} could not be read: {error}")
-            self._host.report(*self.take(event, as_of), gap)
-        else:
-            facts = self.take(replace(event, body=body), as_of)
-            refs = dict.fromkeys(fact.ref for fact in facts if fact.ref is not None)
-            self._host.report(*facts, *(fact for ref in refs for fact in standing(ref, self._resources)))
+        async with self._reads:
+            as_of = self._host.stamp()
+            try:
+                body = await self._read(event.href, event.rel)
+            except ProviderError as error:
+                over = error.status == 404 and self._resources.is_over(event)
+                gap = Gap(as_of=self._host.stamp(), since=as_of, why=f"{event.rel} could not be read: {error}")
+                # What was deleted meanwhile has said all that it had to say.
+                self._host.report(*self.take(event, as_of), *(() if over else (gap,)))
+                return
+        facts = self.take(replace(event, body=body), as_of)
+        refs = dict.fromkeys(fact.ref for fact in facts if fact.ref is not None)
+        self._host.report(*facts, *(fact for ref in refs for fact in standing(ref, self._resources)))
 
     async def _refresh(self, event: Event) -> None:
         """Read one of the application's own resources again, because its links have changed."""
-        as_of = self._host.stamp()
-        # Nothing is lost with it: a link that is not known is looked for when it is needed.
-        with suppress(ProviderError):
-            self._resources.put(await self._read(event.href, event.rel), as_of)
+        async with self._reads:
+            as_of = self._host.stamp()
+            # Nothing is lost with it: a link that is not known is looked for when it is needed.
+            with suppress(ProviderError):
+                self._resources.put(await self._read(event.href, event.rel), as_of)
 
     def lose_calls(self, why: str) -> None:
         """Report that every call known here has ended, because the server has dropped them."""
         facts = self._lose_calls(why)
+        for dialled in self._resources.dials:
+            # No event has told of its conversation, and none will.
+            self._resources.forget_operation(dialled)
+            lost = Cause(dialect="EventChannel", code=why)
+            state, as_of = CallState.ENDED, self._host.stamp()
+            facts.append(CallReport(source=Source.PUSH, as_of=as_of, command_id=dialled, state=state, cause=lost))
         if facts:
             self._host.report(*facts)
 

@@ -8,13 +8,13 @@ from enum import StrEnum
 
 import httpx
 
-from telco_bridge.provider import ProviderError, Refused, TooLate
+from telco_bridge.provider import AnswerLost, ProviderError, Refused, TooLate
 
 from .body import Unreadable, body_in
 from .config import AudioPreference, SupportedModality
-from .door import Door, checked
-from .encode import address
-from .inputs import LONGEST_NUMBER
+from .door import Door
+from .inputs import LONGEST_NUMBER, checked_text
+from .parties import address
 from .wire import Resource, parse_resource
 
 __all__ = ["CommunicationSettings", "MessageFormat", "Policy", "UcwaCommunication"]
@@ -137,7 +137,8 @@ class UcwaCommunication:
         try:
             body = body_in(answer)
         except Unreadable as error:
-            raise ProviderError(f"{what}: {error}", provider="ucwa", status=answer.status_code) from error
+            fact = ProviderError if what.startswith("GET") else AnswerLost
+            raise fact(f"{what}: {error}", provider="ucwa", status=answer.status_code) from error
         resource = parse_resource(body, rel="communication")
         # Real servers quote it in the header and not in the body.
         told = answer.headers.get("etag", "").removeprefix("W/").strip('"')
@@ -159,12 +160,11 @@ def _settings(resource: Resource) -> CommunicationSettings:
 
 
 def _number(phone_number: str | None) -> str | None:
-    given = checked("phone_number", phone_number, LONGEST_NUMBER)
-    if given is None:
+    if phone_number is None:
         return None
-    number = address(given)
+    number = address(checked_text("phone_number", phone_number, longest=LONGEST_NUMBER))
     if not number.startswith("tel:"):
-        raise Refused(f"{given!r} is no phone number. Write +14255550100. Nothing was sent.", provider="ucwa")
+        raise Refused(f"{phone_number!r} is no phone number. Write +14255550100. Nothing was sent.", provider="ucwa")
     return number.removeprefix("tel:")
 
 

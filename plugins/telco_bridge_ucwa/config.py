@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 from importlib.util import find_spec
 from ipaddress import ip_address
+from typing import cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
@@ -17,6 +18,7 @@ __all__ = ["OLD_MODALITIES", "AudioPreference", "SignInAs", "SupportedModality",
 
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _NUMBERS = re.compile(r"[0-9.]+")
+_HOST = re.compile(r"(https?://)?([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -161,6 +163,27 @@ class UcwaConfig(BaseModel):
             _check(url)
         return url
 
+    @field_validator("token_source", mode="before")
+    @classmethod
+    def _is_source(cls, source: object) -> object:
+        if source is not None and not callable(source) and not _is_command(source):
+            raise ValueError(
+                'write a command as the list of its words, the program first: ["/usr/local/bin/skype-token", "--quiet"]'
+            )
+        return source
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            # What may hold credentials is refused below, and not shown.
+            if host and "@" not in host and not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host.partition('?')[0]!r} names no host; write pool1.example.net, pool1.example.net:4443 or "
+                    "https://pool1.example.net:4443"
+                )
+        return hosts
+
     @field_validator("windows")
     @classmethod
     def _has_its_library(cls, value: object) -> object:
@@ -283,6 +306,10 @@ class UcwaConfig(BaseModel):
 def _place(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def _is_command(source: object) -> bool:
+    return isinstance(source, list | tuple) and all(isinstance(word, str) for word in cast("list[object]", source))
 
 
 def _is_name(domain: str) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 
-from telco_bridge.provider import Refused, TooLate
+from telco_bridge.provider import TooLate
 
 from .audiovideo import UcwaAudioVideo
 from .conversationview import ConversationView, view_of
 from .door import Door
-from .encode import address
 from .meetings import OnlineMeeting, online_meeting
+from .messaging import UcwaMessaging
 from .participants import Participant, participant_of
+from .parties import address
 from .patience import happens_by
 from .phoneaudio import UcwaPhoneAudio
 from .resources import Operation, Purpose
@@ -42,6 +42,7 @@ class UcwaConversation:
     @property
     def _ref(self) -> str:
         """Where the call goes on, which may have moved to another conversation."""
+        self._door.check("conversation")
         return self._door.resources.current(self._conversation)
 
     @property
@@ -81,6 +82,11 @@ class UcwaConversation:
         """The audio between phones."""
         return UcwaPhoneAudio(self._door, self._ref)
 
+    @property
+    def messaging(self) -> UcwaMessaging:
+        """What is written in the conversation."""
+        return UcwaMessaging(self._door, self._ref)
+
     async def leave(self) -> None:
         """Leave the conversation; others stay. Where a call is in it, hang that up instead."""
         await self._door.delete(self._ref, "conversation")
@@ -93,9 +99,7 @@ class UcwaConversation:
 
     async def participants(self) -> tuple[Participant, ...]:
         """Return who is in the conversation or its lobby, the user first; what events came without is read now."""
-        roster = self._roster()
-        await self._bring_up_to_date(roster)
-        return roster.participants()
+        return (await self._present()).participants()
 
     async def until(self, wanted: Callable[[tuple[Participant, ...]], bool], *, timeout: float = 45.0) -> bool:
         """Wait until the participants are as `wanted` says; return whether they are so within `timeout` seconds.
@@ -104,14 +108,10 @@ class UcwaConversation:
         """
         clock = self._door.host.clock
         deadline = clock.now() + timeout
-        roster = self._roster()
         while True:
-            changed = roster.changed()
-            await self._bring_up_to_date(roster)
-            if wanted(roster.participants()):
+            changed = self._roster().changed()
+            if wanted((await self._present()).participants()):
                 return True
-            if roster.closed:
-                raise TooLate("conversation: it is over", provider="ucwa")
             if not await happens_by(clock, changed, deadline):
                 return False
 
@@ -120,12 +120,22 @@ class UcwaConversation:
         roster.watched = True
         return roster
 
+    async def _present(self) -> Roster:
+        """Return the roster, brought up to date; it is another one where the call moves meanwhile."""
+        while True:
+            ref, roster = self._ref, self._roster()
+            await self._bring_up_to_date(roster)
+            if not roster.closed:
+                return roster
+            if self._ref == ref:
+                raise TooLate("conversation: it is over", provider="ucwa")
+
     async def _bring_up_to_date(self, roster: Roster) -> None:
-        if roster.closed:
-            return
-        if roster.gaps != self._door.resources.gaps:
-            await self._rebuild(roster)
         for _ in range(_PASSES):
+            if roster.closed:
+                return
+            if roster.gaps != self._door.resources.gaps:
+                await self._rebuild(roster)
             stale = list(roster.stale())
             for key, member, part in stale:
                 told = part.told
@@ -136,8 +146,12 @@ class UcwaConversation:
 
     async def _rebuild(self, roster: Roster) -> None:
         """Read who is there from the views of a conference; in a call of two, who was there is asked for again."""
+        with roster.rebuilding():
+            since, gaps = roster.heard, self._door.resources.gaps
+            roster.begin_anew(await self._members(roster), gaps, since=since)
+
+    async def _members(self, roster: Roster) -> dict[str, Member]:
         resources = self._door.resources
-        gaps = resources.gaps
         conversation = await self._read()
         members: dict[str, Member] = {}
         own = conversation.link("localParticipant")
@@ -155,7 +169,7 @@ class UcwaConversation:
             if key is not None and key not in members:
                 part = Part("localParticipant" if local else "participant", href)
                 members[key] = Member(part, local, by_links=True)
-        roster.begin_anew(members, gaps)
+        return members
 
     async def spotlight(self) -> Participant | None:
         """Return the participant on whom the video is locked; None where it is locked on nobody."""
@@ -212,8 +226,7 @@ class UcwaConversation:
         await self._do_to(participant, "demote")
 
     async def _do_to(self, participant: Participant, rel: str, of: str | None = None) -> None:
-        roster = self._roster()
-        await self._bring_up_to_date(roster)
+        roster = await self._present()
         member = roster.members.get(participant.href)
         part = member.own if member is not None and of is None else None
         if member is not None and of is not None:
@@ -260,15 +273,13 @@ class UcwaConversation:
         its outcome within `timeout` seconds.
         """
         target = address(to)
-        what = f"addParticipant of {target}"
+        door = self._door
         conversation = await self._newest("addParticipant")
-        with self._door.outcomes.expect(uuid.uuid4().hex) as operation:
-            body: dict[str, object] = {"operationId": operation.id, "to": target}
-            answer = await self._door.post(conversation, "addParticipant", of="the conversation", body=body)
-            self._door.outcomes.place(operation, answer)
-            invitation = await self._door.outcomes.success(
-                operation, what=what, rel="participantInvitation", timeout=timeout
-            )
+        with door.outcomes.expect() as awaited:
+            body = {"operationId": awaited.id, "to": target}
+            await door.ask(awaited, conversation, "addParticipant", of="the conversation", body=body)
+            what = f"addParticipant of {target}"
+            invitation = await door.outcomes.success(awaited, what=what, rel="participantInvitation", timeout=timeout)
         key = self._door.resources.key(invitation.link("acceptedByParticipant") or invitation.link("participant"))
         return next((found for found in await self.participants() if found.href == key), None)
 
@@ -288,23 +299,17 @@ class UcwaConversation:
             modality = await self._door.get(place, "audioVideo") if place is not None else None
         if modality is None:
             raise TooLate(f"{rel}: the conversation has no audio and video. Nothing was sent.", provider="ucwa")
-        with self._door.outcomes.expect(uuid.uuid4().hex) as operation:
-            asked = Operation(
-                id=operation.id,
+        with self._door.outcomes.expect() as awaited:
+            operation = Operation(
+                id=awaited.id,
                 purpose=Purpose.ESCALATE,
                 slots=frozenset(),
                 to=resources.partner(self._ref) or "",
                 ref=self._ref,
             )
-            resources.expect(asked)
-            query = (("operationId", operation.id), ("sessionContext", operation.id))
-            try:
-                answer = await self._door.post(modality, rel, of="the call", query=query, sdp=offer)
-            except (Refused, TooLate):
-                resources.forget_operation(operation.id)
-                raise
-            self._door.outcomes.place(operation, answer)
-            await self._door.outcomes.success(operation, what=rel, rel="audioVideoInvitation", timeout=timeout)
+            query = (("operationId", awaited.id), ("sessionContext", awaited.id))
+            await self._door.ask(awaited, modality, rel, of="the call", query=query, sdp=offer, operation=operation)
+            await self._door.outcomes.success(awaited, what=rel, rel="audioVideoInvitation", timeout=timeout)
 
     async def online_meeting(self) -> OnlineMeeting:
         """Read the meeting behind a conference. Raises `TooLate` where the conversation is none."""

@@ -23,7 +23,16 @@ from .invitations import (
     origin_of,
     remote_party,
 )
-from .modalities import held_by, is_incoming, muted_by, offered_by, phone_stream, telling, voip_streams
+from .modalities import (
+    held_by,
+    is_incoming,
+    messaging_streams,
+    muted_by,
+    offered_by,
+    phone_stream,
+    telling,
+    voip_streams,
+)
 from .resources import INVITATIONS, MODALITIES, Change, Resources
 from .successions import KeptEnd
 from .wire import Event, Resource, sdp_in
@@ -82,16 +91,22 @@ def _said(event: Event, change: Change, resources: Resources, as_of: float) -> t
         facts = (_phone_audio(event, change, resources, as_of, change.ref),)
     elif event.rel == "audioVideo":
         facts = (_audio_video(event, change, resources, as_of, change.ref),)
+    elif event.rel == "messaging":
+        facts = (_messaging(event, change, resources, as_of, change.ref),)
     else:
         return _renegotiation(event, change, as_of, change.ref)
     if change.joined and change.ref is not None and (conversation := resources.get(change.ref)) is not None:
         # What the conversation had said before it showed that it carries a call.
-        facts = (*facts, _conversation_report(conversation, change.ref, resources, as_of, Source.PUSH))
+        report = _conversation_report(conversation, change.ref, resources, as_of, Source.PUSH)
+        facts = (*facts, replace(report, streams=telling(messaging_streams(change.ref, resources))))
     return facts
 
 
 def must_be_read(event: Event, resources: Resources) -> bool:
     """Whether an event that came without its resource is about one that has to be read to know what it says."""
+    if event.rel == "message":
+        # UCWA documents that the sender is told when what was written is not fetched in 30 seconds.
+        return True
     return event.rel in CALL_RELS and (event.rel != "participantAudio" or resources.tells_mute(event))
 
 
@@ -114,7 +129,7 @@ def snapshot(ref: str, resources: Resources, as_of: float, *, complete: bool) ->
         outcome = first.text("state")
         if state is CallState.ENDED and outcome in ("Declined", "Cancelled"):
             cause = Cause(dialect="InvitationState", code=outcome, detail={"about": first.rel})
-    streams = voip_streams(ref, resources, complete=complete)
+    streams = (*voip_streams(ref, resources, complete=complete), *messaging_streams(ref, resources))
     phone = resources.modality(ref, "phoneAudio")
     if phone is not None:
         streams = (phone_stream(ref, phone, resources), *streams)
@@ -143,7 +158,7 @@ def standing(ref: str, resources: Resources) -> tuple[CallReport, ...]:
     if as_of is None or not resources.is_call(ref) or resources.awaits_successor(ref):
         return ()
     phone = resources.modality(ref, "phoneAudio")
-    streams = voip_streams(ref, resources)
+    streams = (*voip_streams(ref, resources), *messaging_streams(ref, resources))
     if phone is not None:
         streams = (phone_stream(ref, phone, resources), *streams)
     return (
@@ -171,8 +186,11 @@ def _conversation(event: Event, change: Change, resources: Resources, as_of: flo
     report = _conversation_report(change.body, ref, resources, as_of, Source.PUSH)
     if report.state not in (CallState.ENDING, CallState.ENDED):
         cause = None
-    streams = telling(voip_streams(ref, resources, lost=change.lost))
-    return replace(report, cause=cause, streams=streams)
+    streams = (
+        *voip_streams(ref, resources, lost=change.lost),
+        *messaging_streams(ref, resources, lost=change.lost),
+    )
+    return replace(report, cause=cause, streams=telling(streams))
 
 
 def _deleted(ref: str, as_of: float, cause: Cause | None) -> CallReport:
@@ -246,6 +264,17 @@ def _audio_video(event: Event, change: Change, resources: Resources, as_of: floa
         streams=telling(voip_streams(ref, resources, before=change.before, cause=cause)),
         offered=offered_by(ref, resources),
         native=native_of(change.body),
+    )
+
+
+def _messaging(event: Event, change: Change, resources: Resources, as_of: float, ref: str) -> CallReport:
+    cause = cause_of(event.reason, about=event.rel)
+    return CallReport(
+        source=Source.PUSH,
+        as_of=as_of,
+        ref=ref,
+        streams=telling(messaging_streams(ref, resources, before=change.before, cause=cause)),
+        offered=offered_by(ref, resources),
     )
 
 

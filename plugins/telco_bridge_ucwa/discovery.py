@@ -127,7 +127,7 @@ def _moved(url: httpx.URL, response: httpx.Response) -> httpx.URL:
 async def _read_user(client: SignedClient, url: str, now: float) -> Resource:
     # Autodiscovery is asked in JSON whatever the applications speak: of its XML nothing is recorded.
     response = await client.send("GET", url, form=Form.JSON)
-    what = "GET user"
+    what = f"GET user ({bare(url)})"
     if response.status_code != HTTPStatus.OK:
         raise refused(response, what, now=now)
     try:

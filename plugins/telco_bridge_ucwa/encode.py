@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
@@ -26,17 +25,15 @@ from telco_bridge.provider import (
     Unsupported,
 )
 
-from .inputs import LONGEST_ID, checked_inputs
+from .inputs import LONGEST_ID, checked_inputs, checked_text
+from .parties import address, comparable
 from .reasons import decline_reason, termination_reason
-from .resources import AUDIO, PHONE, VIDEO, Operation, Purpose, Resources
+from .resources import AUDIO, MESSAGING, PHONE, VIDEO, Operation, Purpose, Resources
 from .wire import Resource, offer_id_in, sdp_link
 
-__all__ = ["NotCached", "WireRequest", "address", "encode"]
+__all__ = ["NotCached", "WireRequest", "encode"]
 
-_NUMBER = re.compile(r"\+?[0-9]{2,15}")
-_SIP = re.compile(r"sip:[^\s@]+@[^\s@]+", re.IGNORECASE)
 _OF_REVISION_2 = frozenset({"customContent"})
-_SEPARATORS = re.compile(r"[\s().\-/]")
 
 _START_RELS = {
     frozenset({Modality.AUDIO}): "startAudio",
@@ -44,6 +41,7 @@ _START_RELS = {
     frozenset({Modality.AUDIO, Modality.VIDEO}): "startAudioVideo",
 }
 _SLOTS = {Modality.AUDIO: AUDIO, Modality.VIDEO: VIDEO}
+_STOPS_WITHOUT_REASON = {PHONE: ("phoneAudio", "stopPhoneAudio"), MESSAGING: ("messaging", "stopMessaging")}
 _STOP_RELS = {AUDIO: "stopAudio", VIDEO: "stopVideo"}
 
 
@@ -86,6 +84,7 @@ def encode(command: Command, resources: Resources, *, phone_number: str | None =
             f"the id of {command.name} has {len(command.id)} characters; UCWA takes operation ids of {LONGEST_ID}",
             provider="ucwa",
         )
+    _check(command)
     if command.ref is not None:
         # The call may have moved since the command was made.
         command = replace(command, ref=resources.current(command.ref))
@@ -111,18 +110,32 @@ def encode(command: Command, resources: Resources, *, phone_number: str | None =
             raise Unsupported(f"UCWA cannot do {command.name}")
 
 
-def address(to: str) -> str:
-    """Return an address in the form that UCWA takes. Raises `Refused` for what is neither a number nor `sip:`."""
-    plain = to.strip()
-    if _SIP.fullmatch(plain):
-        return plain
-    number = _SEPARATORS.sub("", plain[4:] if plain.lower().startswith("tel:") else plain)
-    if not _NUMBER.fullmatch(number):
-        raise Refused(
-            f"{to!r} is no number and no SIP address. Write +14255550100 or sip:ada@example.org. Nothing was sent.",
-            provider="ucwa",
-        )
-    return f"tel:{number}"
+def _check(command: Command) -> None:
+    """Refuse what cannot be sent, and native words that would be dropped without a word.
+
+    What makes an invitation has inputs of its own, which are checked with it.
+    """
+    taken: tuple[str, ...] = ()
+    match command:
+        case Dial(offer=str(offer)) | StartMedia(offer=str(offer)):
+            checked_text("offer", offer)
+            return
+        case HangUp() | Reject():
+            taken = ("reason",)
+        case StopMedia():
+            taken = ("reason", "reason_in")
+        case Answer(sdp=sdp):
+            if sdp is not None:
+                checked_text("sdp", sdp)
+        case _:
+            return
+    for name in command.native:
+        if name not in taken:
+            raise Refused(
+                f"{command.name} takes no {name!r} as native; it takes {', '.join(taken) or 'nothing'}. "
+                "Nothing was sent.",
+                provider="ucwa",
+            )
 
 
 def _dial(command: Dial, resources: Resources, phone_number: str | None) -> WireRequest:
@@ -178,12 +191,8 @@ def _check_caller_id(command: Dial, resources: Resources, phone_number: str | No
         return
     me = resources.only("me")
     own = {phone_number, me.text("uri") if me is not None else None} - {None}
-    if command.caller_id not in own and _comparable(command.caller_id) not in {_comparable(o) for o in own if o}:
+    if command.caller_id not in own and comparable(command.caller_id) not in {comparable(o) for o in own if o}:
         raise Unsupported("UCWA always calls as the signed-in user; leave caller_id out")
-
-
-def _comparable(party: str) -> str:
-    return _SEPARATORS.sub("", party.lower().removeprefix("tel:"))
 
 
 def _body(
@@ -275,6 +284,8 @@ def _reject(command: Reject, resources: Resources) -> WireRequest:
 def _start(command: StartMedia, resources: Resources, phone_number: str | None) -> WireRequest:
     if command.to is not None or command.direction not in (None, MediaDirection.BOTH):
         raise Unsupported("UCWA media goes both ways between the two parties; it cannot be copied or sent one way")
+    if command.modality is Modality.MESSAGING:
+        return _start_messaging(command, resources)
     if command.modality not in _SLOTS:
         raise Unsupported(f"this plugin cannot start {command.modality} on UCWA")
     ref = _ref(command)
@@ -298,26 +309,32 @@ def _start(command: StartMedia, resources: Resources, phone_number: str | None) 
     return WireRequest(what=rel, href=href, body=body, operation=operation)
 
 
+def _start_messaging(command: StartMedia, resources: Resources) -> WireRequest:
+    if command.offer is not None:
+        raise Unsupported("messages need no SDP offer; leave offer out")
+    ref, rel = _ref(command), "addMessaging"
+    body = {**checked_inputs(rel, command.native), "operationId": command.id}
+    href = _link(_modality(command, resources, "messaging"), rel, command)
+    # UCWA documents no target: whoever is in the conversation is invited.
+    operation = Operation(id=command.id, purpose=Purpose.START, slots=frozenset({MESSAGING}), to="", ref=ref)
+    return WireRequest(what=rel, href=href, body=body, operation=operation)
+
+
 def _stop(command: StopMedia, resources: Resources) -> tuple[WireRequest, ...]:
     slots = {stream.id.slot for stream in command.streams}
-    unknown = slots - {PHONE, AUDIO, VIDEO}
+    unknown = slots - {PHONE, AUDIO, VIDEO, MESSAGING}
     if unknown:
         raise Unsupported(f"UCWA has no stream {', '.join(sorted(unknown))}")
     reason = termination_reason(command.reason, command.native)
     requests: list[WireRequest] = []
     if slots & {AUDIO, VIDEO}:
         requests += _stop_voip(command, slots & {AUDIO, VIDEO}, reason, resources)
-    if PHONE in slots:
-        requests.append(_stop_phone(command, resources))
+    for slot, (of, rel) in _STOPS_WITHOUT_REASON.items():
+        if slot in slots:
+            href = _modality(command, resources, of).link(rel)
+            plain = WireRequest(what=rel, href=href) if href is not None else _withdraw(command, {slot}, resources)
+            requests.append(plain or _late(command, rel))
     return tuple(requests)
-
-
-def _stop_phone(command: StopMedia, resources: Resources) -> WireRequest:
-    phone = _modality(command, resources, "phoneAudio")
-    href = phone.link("stopPhoneAudio")
-    if href is None:
-        return _withdraw(command, {PHONE}, resources) or _late(command, "stopPhoneAudio")
-    return WireRequest(what="stopPhoneAudio", href=href)
 
 
 def _stop_voip(command: StopMedia, slots: set[str], reason: str | None, resources: Resources) -> list[WireRequest]:

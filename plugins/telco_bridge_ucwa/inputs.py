@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from telco_bridge.provider import Refused
 
+from .wire import text_link
+
 __all__ = ["IMPORTANCES", "LONGEST_CONTEXT", "LONGEST_ID", "LONGEST_NUMBER", "checked_inputs", "checked_text"]
 
 LONGEST_ID = 50
@@ -29,6 +31,7 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
     "addVideo": ("to", *_VIDEO),
     "addAudioVideo": ("to", *_BOTH),
     "replaceWithPhoneAudio": ("to", *_PHONE),
+    "addMessaging": ("message",),
 }
 """What UCWA documents beside the operation's id, its target and its offer, which the command itself carries."""
 
@@ -46,19 +49,23 @@ def checked_inputs(rel: str, native: Mapping[str, object]) -> dict[str, object]:
                 f"{rel} takes no {name!r}; UCWA documents {', '.join(sorted(known))}. Nothing was sent.",
                 provider="ucwa",
             )
-        if name == "customContent":
-            body["_links"] = {name: {"href": _content(value)}}
+        if name in _LINKED:
+            body["_links"] = {name: {"href": _LINKED[name](value)}}
         else:
             body[name] = _CHECKS[name](name, value)
     return body
 
 
 def checked_text(name: str, value: object, *, longest: int | None = None) -> str:
-    """Return a text that UCWA takes. Raises `Refused` for what is none, is empty, or is too long."""
+    """Return a text that UCWA takes. Raises `Refused` for what is none, is empty, is too long, or is no Unicode."""
     if not isinstance(value, str) or not value:
         raise _wrong(name, "must be a text that is not empty")
     if longest is not None and len(value) > longest:
         raise _wrong(name, f"has {len(value)} characters, and UCWA takes {longest}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _wrong(name, "holds a character that cannot be sent") from None
     return value
 
 
@@ -81,10 +88,15 @@ def _content(value: object) -> str:
     return uri
 
 
+def _message(value: object) -> str:
+    return text_link(checked_text("message", value))
+
+
 def _wrong(name: str, why: str) -> Refused:
     return Refused(f"{name} {why}. Nothing was sent.", provider="ucwa")
 
 
+_LINKED: Mapping[str, Callable[[object], str]] = {"customContent": _content, "message": _message}
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "importance": _importance,
     "subject": lambda name, value: checked_text(name, value, longest=_LONGEST_SUBJECT),

@@ -84,6 +84,11 @@ def invitation_facts(event: Event, change: Change, resources: Resources, as_of: 
     derived = resources.key(invitation.link("derivedConversation"))
     ref = change.ref
     origin, command_id = origin_of(invitation, resources)
+    if invitation.rel == "messagingInvitation":
+        if success and invitation.link("derivedMessaging") is not None:
+            said = cause_of(event.reason, about=event.rel)
+            cause = said if said is not None else _elsewhere(event.rel)
+        return _added(event, invitation, operation, cause, ref, resources, as_of)
     if success and ours_to_start and derived not in (None, ref):
         return _taken_elsewhere(event, invitation, operation, ref, resources, as_of)
     if ours_to_start or _joins_a_call(invitation, ref, resources):
@@ -167,8 +172,7 @@ def _taken_elsewhere(
 ) -> tuple[Fact, ...]:
     """Somebody else took the media that were offered to a call, and talks in a conversation of their own."""
     said = cause_of(event.reason, about=event.rel)
-    elsewhere = Cause(dialect="ErrorSubcode", code="/DerivedConversation", detail={"about": event.rel})
-    cause = said if said is not None else elsewhere
+    cause = said if said is not None else _elsewhere(event.rel)
     derived = resources.key(invitation.link("derivedConversation"))
     other = CallReport(
         source=Source.PUSH,
@@ -179,6 +183,10 @@ def _taken_elsewhere(
         remote=_party_of(invitation, resources),
     )
     return (*_added(event, invitation, operation, cause, ref, resources, as_of), other)
+
+
+def _elsewhere(rel: str) -> Cause:
+    return Cause(dialect="ErrorSubcode", code="/DerivedConversation", detail={"about": rel})
 
 
 def _added(

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from telco_bridge.provider import Refused
 
-from .door import checked
+from .inputs import checked_text
 from .wire import Resource
 
 __all__ = ["Importance", "OnlineMeeting", "join_inputs", "online_meeting"]
@@ -65,7 +65,6 @@ def online_meeting(body: Resource) -> OnlineMeeting:
 
 
 def join_inputs(
-    operation_id: str,
     *,
     uri: str | None = None,
     subject: str | None = None,
@@ -81,9 +80,12 @@ def join_inputs(
         )
     given: dict[str, str | None] = {
         "onlineMeetingUri": uri,
-        "subject": checked("subject", subject, _LONGEST_NAME),
+        "subject": subject,
         "importance": importance,
         "threadId": thread_id,
-        "anonymousDisplayName": checked("display_name", display_name, _LONGEST_NAME),
+        "anonymousDisplayName": display_name,
     }
-    return {"operationId": operation_id, **{name: str(value) for name, value in given.items() if value is not None}}
+    longest = {"subject": _LONGEST_NAME, "anonymousDisplayName": _LONGEST_NAME}
+    return {
+        name: checked_text(name, value, longest=longest.get(name)) for name, value in given.items() if value is not None
+    }

@@ -6,12 +6,13 @@ from functools import lru_cache
 
 from telco_bridge.provider import Cause, Modality, StreamReport, StreamState, Transport
 
-from .resources import AUDIO, MODALITIES, PHONE, VIDEO, Purpose, Resources
+from .resources import AUDIO, MESSAGING, MODALITIES, PHONE, VIDEO, Purpose, Resources
 from .wire import Resource
 
 __all__ = [
     "held_by",
     "is_incoming",
+    "messaging_streams",
     "muted_by",
     "offered_by",
     "phone_stream",
@@ -27,6 +28,12 @@ _STREAM_STATES = {
 }
 _KNOWN_CALL_STATES = frozenset({*_STREAM_STATES, "Disconnecting", "Transferring"})
 _VOIP = {AUDIO: "Audio", VIDEO: "Video"}
+_KINDS = {
+    PHONE: (Modality.AUDIO, Transport.PSTN),
+    AUDIO: (Modality.AUDIO, Transport.VOIP),
+    VIDEO: (Modality.VIDEO, Transport.VOIP),
+    MESSAGING: (Modality.MESSAGING, Transport.UNKNOWN),
+}
 
 _PLACES = frozenset(
     {
@@ -43,6 +50,7 @@ _PLACES = frozenset(
         "delegator",
         "derivedAudioVideo",
         "derivedConversation",
+        "derivedMessaging",
         "derivedPhoneAudio",
         "forwardedBy",
         "from",
@@ -61,6 +69,7 @@ _PLACES = frozenset(
         "self",
         "to",
         "transferredBy",
+        "typingParticipants",
         "videoLockedOnParticipant",
     }
 )
@@ -81,10 +90,11 @@ def stream_report(
     cause: Cause | None = None,
 ) -> StreamReport:
     """Return what is said of the stream in that slot."""
+    modality, transport = _KINDS[slot]
     return StreamReport(
         slot=slot,
-        modality=Modality.VIDEO if slot == VIDEO else Modality.AUDIO,
-        transport=Transport.PSTN if slot == PHONE else Transport.VOIP,
+        modality=modality,
+        transport=transport,
         state=state,
         native_state=native_state,
         command_id=command_id,
@@ -122,16 +132,67 @@ def phone_stream(
 ) -> StreamReport:
     """Return the phone audio. `before` is the modality's last state, `cause` why it changed."""
     state, native_state = _modality_state(phone.text("state"))
-    pending = resources.pending(ref, PHONE)
-    if state is StreamState.ENDED and not _has_ended("phoneAudio", PHONE, ref, resources, before=before):
-        state = None
     if state is StreamState.STARTING:
-        state = _begins(ref, pending, resources)
+        state = _begins(ref, resources.pending(ref, PHONE), resources)
+    return _only_stream(PHONE, "phoneAudio", state, native_state, ref, resources, before=before, cause=cause)
+
+
+def messaging_streams(
+    ref: str,
+    resources: Resources,
+    *,
+    lost: frozenset[str] = frozenset(),
+    before: str | None = None,
+    cause: Cause | None = None,
+) -> tuple[StreamReport, ...]:
+    """The messages, as their modality tells, or the conversation as long as nothing is known of that.
+
+    `before` is the modality's last state, `cause` why it changed; `lost` is what the conversation has ceased to carry.
+    """
+    messaging = resources.modality(ref, "messaging")
+    if messaging is None:
+        return telling((stream_report(MESSAGING, _listed(ref, resources, lost=lost)),))
+    state, native_state = _modality_state(messaging.text("state"))
+    if state is StreamState.STARTING:
+        state = _invited(resources.pending(ref, MESSAGING))
+    return (_only_stream(MESSAGING, "messaging", state, native_state, ref, resources, before=before, cause=cause),)
+
+
+def _listed(ref: str, resources: Resources, *, lost: frozenset[str]) -> StreamState | None:
+    conversation = resources.get(ref)
+    if conversation is None or conversation.text("state") in ("Connecting", "Incoming"):
+        # It lists what is offered.
+        return None
+    if "Messaging" in (conversation.words("activeModalities") or ()):
+        return StreamState.ACTIVE
+    return StreamState.ENDED if "Messaging" in lost else None
+
+
+def _invited(pending: Resource | None) -> StreamState | None:
+    if pending is None:
+        return None
+    return StreamState.OFFERED if is_incoming(pending) else StreamState.STARTING
+
+
+def _only_stream(
+    slot: str,
+    rel: str,
+    state: StreamState | None,
+    native_state: str | None,
+    ref: str,
+    resources: Resources,
+    *,
+    before: str | None,
+    cause: Cause | None,
+) -> StreamReport:
+    """Return the stream of a modality that has a single one."""
+    if state is StreamState.ENDED and not _has_ended(rel, slot, ref, resources, before=before):
+        state = None
     return stream_report(
-        PHONE,
+        slot,
         state,
         native_state=native_state,
-        command_id=_started_by(ref, PHONE, resources) if state is not StreamState.ENDED else None,
+        command_id=_started_by(ref, slot, resources) if state is not StreamState.ENDED else None,
         cause=cause if state is StreamState.ENDED else None,
     )
 
@@ -140,7 +201,7 @@ def _begins(ref: str, pending: Resource | None, resources: Resources) -> StreamS
     """How phone audio begins. The modality may be told of before its invitation, and before its conversation."""
     conversation = resources.get(ref)
     if pending is not None:
-        return StreamState.OFFERED if is_incoming(pending) else StreamState.STARTING
+        return _invited(pending)
     if conversation is None:
         return None
     return StreamState.OFFERED if conversation.text("state") == "Incoming" else StreamState.STARTING
@@ -213,9 +274,7 @@ def _voip_state(
     if state is StreamState.ENDED:
         return state if _has_ended("audioVideo", slot, ref, resources, before=before) else None
     if state is StreamState.STARTING:
-        if pending is None:
-            return None
-        return StreamState.OFFERED if is_incoming(pending) else StreamState.STARTING
+        return _invited(pending)
     if state is not StreamState.ACTIVE:
         return None
     flows = _flows(slot, modality, ref, resources, lost=lost, complete=complete)

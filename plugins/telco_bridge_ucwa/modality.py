@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from enum import StrEnum
 
-import httpx
-
-from telco_bridge.provider import AnswerLost, Cause, ProviderError, Refused, TooLate
+from telco_bridge.provider import Cause, Refused, TooLate
 
 from .door import Door
-from .encode import address
 from .inputs import LONGEST_NUMBER, checked_inputs, checked_text
+from .parties import address
 from .resources import Operation, Purpose
 from .wire import Resource, sdp_link
 
@@ -42,11 +39,12 @@ class UcwaModality:
     @property
     def _ref(self) -> str:
         """The conversation that the call is in now: it may have moved."""
+        self._door.check(self.rel)
         return self._door.resources.current(self._conversation)
 
     @property
     def reason(self) -> Cause | None:
-        """Why the server last changed the modality, such as a transfer that was declined; None where it gave none.
+        """The last reason that the server gave for a change, such as a transfer that was declined; None without one.
 
         Raises `TooLate` where nothing is known of the modality.
         """
@@ -98,7 +96,7 @@ class UcwaModality:
         Raises `Refused`, with the reason as its `termination`, where it has not, and `AnswerLost` where nothing tells
         that within `timeout` seconds.
         """
-        door, resources, ref = self._door, self._door.resources, self._ref
+        resources, ref = self._door.resources, self._ref
         inputs = checked_inputs(rel, {name: value for name, value in native.items() if value is not None})
         to = inputs.get("to", resources.partner(ref))
         if not isinstance(to, str):
@@ -112,26 +110,13 @@ class UcwaModality:
             inputs["phoneNumber"] = address(checked_text("phone_number", number, longest=LONGEST_NUMBER)).removeprefix(
                 "tel:"
             )
+        door = self._door
         modality = await self._with(rel)
-        with door.outcomes.expect(uuid.uuid4().hex) as operation:
-            body: dict[str, object] = {**inputs, "operationId": operation.id, "to": address(to)}
+        with door.outcomes.expect() as awaited:
+            body: dict[str, object] = {**inputs, "operationId": awaited.id, "to": address(to)}
             if offer is not None:
-                body.setdefault("sessionContext", operation.id)
+                body.setdefault("sessionContext", awaited.id)
                 body["_links"] = {"mediaOffer": {"href": sdp_link(offer)}}
-            asked = Operation(id=operation.id, purpose=Purpose.START, slots=slots, to=to, ref=ref)
-            resources.expect(asked)
-            answer = await self._asked(modality, rel, body, operation.id)
-            door.outcomes.place(operation, answer)
-            location = answer.headers.get("location")
-            if location is not None:
-                resources.place(operation.id, location)
-            await door.outcomes.success(operation, what=rel, rel=invitation, timeout=timeout)
-
-    async def _asked(self, modality: Resource, rel: str, body: dict[str, object], operation_id: str) -> httpx.Response:
-        try:
-            return await self._door.post(modality, rel, of="the call", body=body)
-        except AnswerLost:
-            raise
-        except ProviderError:
-            self._door.resources.forget_operation(operation_id)
-            raise
+            operation = Operation(id=awaited.id, purpose=Purpose.START, slots=slots, to=to, ref=ref)
+            await door.ask(awaited, modality, rel, of="the call", body=body, operation=operation)
+            await door.outcomes.success(awaited, what=rel, rel=invitation, timeout=timeout)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from telco_bridge.provider import AnswerLost, Refused, TooLate
+from telco_bridge.provider import Refused, TooLate
 
+from .admission import Admission, StillWaiting, enter
 from .audiovideo import UcwaAudioVideo
 from .communication import CommunicationSettings, MessageFormat, Policy, UcwaCommunication
 from .conversation import UcwaConversation
@@ -15,7 +15,10 @@ from .conversationview import Audience, ConversationState, ConversationView
 from .door import Door
 from .mediarelays import MediaRelay, MediaRelayAccess, media_policies, media_relay_access
 from .mediaviews import AudioVideoPolicies, AudioVideoView, RemoteProposal, RenegotiationDecline, VideoSources
+from .meetinginvitations import MeetingInvitation, MeetingInvitations
 from .meetings import Importance, OnlineMeeting, join_inputs
+from .messages import Message
+from .messaging import MessagingInvitation, MessagingView, UcwaMessaging
 from .modality import ModalityState
 from .participants import MediaFlow, Participant, ParticipantMedia, Role, SourceNetwork
 from .phoneaudio import PhoneAudioView, UcwaPhoneAudio
@@ -24,6 +27,7 @@ from .sessions import MediaAnswer, MediaSession, SessionState
 from .wire import Resource
 
 __all__ = [
+    "Admission",
     "Audience",
     "AudioVideoPolicies",
     "AudioVideoView",
@@ -36,7 +40,11 @@ __all__ = [
     "MediaRelay",
     "MediaRelayAccess",
     "MediaSession",
+    "MeetingInvitation",
+    "Message",
     "MessageFormat",
+    "MessagingInvitation",
+    "MessagingView",
     "ModalityState",
     "NamedCall",
     "OnlineMeeting",
@@ -49,10 +57,12 @@ __all__ = [
     "Role",
     "SessionState",
     "SourceNetwork",
+    "StillWaiting",
     "UcwaApplication",
     "UcwaAudioVideo",
     "UcwaCommunication",
     "UcwaConversation",
+    "UcwaMessaging",
     "UcwaPhoneAudio",
     "VideoSources",
 ]
@@ -75,12 +85,14 @@ class UcwaApplication:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._rosters = Rosters(door.application)
+        self._invited = MeetingInvitations(door.application)
+        door.application.recoveries.append(self._recover)
 
     def conversation(self, call: NamedCall) -> UcwaConversation:
         """Return the conversation that carries the call now. Raises `TooLate` while the call has none."""
         if call.native_id is None:
             raise TooLate("conversation: the call has no conversation yet", provider="ucwa")
-        return UcwaConversation(self._door, self._rosters, call.native_id)
+        return UcwaConversation(self._door.pinned(), self._rosters, call.native_id)
 
     @property
     def communication(self) -> UcwaCommunication:
@@ -109,16 +121,13 @@ class UcwaApplication:
 
         The conversation has no media yet: `UcwaConversation.native` tells how it becomes a call. A guest has to give a
         `display_name`. Raises `Refused` where the server does not offer it, or the meeting does not take the user (with
-        the reason as `termination`), and `AnswerLost` where nothing has told the outcome within `timeout` seconds: the
-        user may still wait in the lobby, and may be let in later. `math.inf` waits for as long as it takes.
+        the reason as `termination`), `TooLate` where the server loses the application meanwhile, and `AnswerLost` where
+        nothing has told the outcome within `timeout` seconds. That is `StillWaiting` wherever the server has told of
+        the user's way in: the user may wait in the lobby, and `StillWaiting.admission` waits on or withdraws.
+        `math.inf` waits for as long as it takes.
         """
         inputs = join_inputs(
-            uuid.uuid4().hex,
-            uri=uri,
-            subject=subject,
-            importance=importance,
-            thread_id=thread_id,
-            display_name=display_name,
+            uri=uri, subject=subject, importance=importance, thread_id=thread_id, display_name=display_name
         )
         return await self._enter("joinOnlineMeeting", inputs, timeout)
 
@@ -131,25 +140,29 @@ class UcwaApplication:
         timeout: float = 45.0,
     ) -> UcwaConversation:
         """Make an ad-hoc meeting, and return once the user is in its roster. Raises what `join_meeting` raises."""
-        inputs = join_inputs(uuid.uuid4().hex, subject=subject, importance=importance, thread_id=thread_id)
+        inputs = join_inputs(subject=subject, importance=importance, thread_id=thread_id)
         return await self._enter("startOnlineMeeting", inputs, timeout)
 
-    async def _enter(self, rel: str, inputs: dict[str, object], timeout: float) -> UcwaConversation:
-        door = self._door
+    def meeting_invitations(self) -> AsyncGenerator[MeetingInvitation]:
+        """Iterate over the invitations into meetings: those that are undecided now, then each that comes, for ever.
+
+        They come to a user who is `available`. Raises `ProviderError` where one cannot be read, which a new iteration
+        reads again. What came while events were missed is not told.
+        """
+        return self._invited.each(self._door.pinned, self._rosters)
+
+    async def _recover(self) -> None:
+        """Events were missed, and calls have been read again."""
+        self._invited.doubt()
+        self._rosters.recover()
+
+    async def _enter(self, rel: str, inputs: Mapping[str, object], timeout: float) -> UcwaConversation:
+        door = self._door.pinned()
         communication = await self._communication(rel)
-        with door.outcomes.expect(str(inputs["operationId"])) as operation:
-            answer = await door.post(communication, rel, body=inputs)
-            door.outcomes.place(operation, answer)
-            invitation = await door.outcomes.success(
-                operation, what=rel, rel="onlineMeetingInvitation", timeout=timeout
-            )
-        ref = door.resources.key(invitation.link("conversation"))
-        if ref is None and invitation.href is not None:
-            read = await door.get(invitation.href, "onlineMeetingInvitation")
-            ref = door.resources.key(read.link("conversation")) if read is not None else None
-        if ref is None:
-            raise AnswerLost(f"{rel}: the server does not tell the conversation", provider="ucwa")
-        return UcwaConversation(door, self._rosters, ref)
+        with door.outcomes.expect() as awaited:
+            body = {"operationId": awaited.id, **inputs}
+            await door.ask(awaited, communication, rel, body=body, begins=True)
+            return await enter(door, self._rosters, awaited, what=rel, timeout=timeout)
 
     async def _communication(self, rel: str) -> Resource:
         known = self._door.resources.only("communication")

@@ -28,6 +28,10 @@ _LONGEST_ASKED = 300.0
 """The longest pause that a server may ask for: it would drop the application during a much longer one."""
 _MARGIN = 30.0
 """How much longer than the server's own release a parked GET is waited for."""
+_HASTY = 1.0
+"""Seconds in which a server that waits for events does not answer without any, again and again."""
+_IN_VAIN = 10
+"""So many such answers in a row are no accident."""
 _DEAD = 900.0
 """UCWA documents that a server drops an application for which nobody polls in a quarter of an hour."""
 
@@ -90,6 +94,8 @@ class Poll:
         self._failures = 0
         self._waited_in_vain = False
         self._not_before = 0.0
+        self._hasty = 0
+        self._repeatable: Package | None = None
 
     async def package(self, href: str) -> Package:
         """Return what the link answers. Repeating the GET is harmless: nothing is acknowledged by it.
@@ -101,6 +107,7 @@ class Poll:
         while True:
             if self._not_before > self._clock.now():
                 await self._clock.sleep_until(self._not_before)
+            asked = self._clock.now()
             try:
                 package = await self._get(href)
             except _Replaced as error:
@@ -117,7 +124,22 @@ class Poll:
             else:
                 self._troubled_since, self._failures, self._waited_in_vain = None, 0, False
                 self._answered_at = self._clock.now()
+                self._hold_back(hasty=self._says_nothing(package, href) and self._answered_at - asked < _HASTY)
                 return package
+
+    def _says_nothing(self, package: Package, href: str) -> bool:
+        """Whether it tells nothing new: no event, or the same package again by a link that leads to itself."""
+        if package.resync is not None or package.resume is not None:
+            return False
+        repeated, self._repeatable = self._repeatable, package if package.next == href else None
+        return not package.events or (package.next == href and package == repeated)
+
+    def _hold_back(self, *, hasty: bool) -> None:
+        """Ask more slowly where answers come at once and say nothing, as from a proxy that does not let GETs wait."""
+        self._hasty = self._hasty + 1 if hasty else 0
+        if self._hasty >= _IN_VAIN:
+            pause = _PAUSE * 2.0 ** min(self._hasty - _IN_VAIN, 8)
+            self._not_before = self._clock.now() + min(pause, _LONGEST_PAUSE)
 
     def _failed(self, error: ProviderError) -> None:
         """Set the pause before the next try. Raises where the application must be told, or is lost."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 import httpx
 
 from telco_bridge.http import origin, retry_after
-from telco_bridge.provider import AnswerLost, Clock, ProviderError
+from telco_bridge.provider import AnswerLost, Clock, NotSent, ProviderError
 
 from .auth import SignedClient
 from .batch import BatchRequest, read_batch, write_batch
@@ -24,6 +24,8 @@ __all__ = ["Reads"]
 _WORTH_IT = 4
 """Fewer reads than that are made one by one."""
 _LARGEST = 20
+_IN_VAIN = 3
+"""After so many lost answers in a row nothing more is asked."""
 _TRIES = 6
 """How often a throttled request is made."""
 _FIRST_PAUSE = 1.0
@@ -65,9 +67,15 @@ class Reads:
         together = {index: url for index, url in urls.items() if self._may_join(url, wanted[index][1])}
         if len(together) >= _WORTH_IT:
             found |= await self._together(together)
+        failures = 0
         for index, url in urls.items():
-            if index not in found:
-                found[index] = await self._alone(url)
+            if index in found:
+                continue
+            answer = found[index] = await self._alone(url)
+            failures = failures + 1 if isinstance(answer, NotSent | AnswerLost) else 0
+            if failures == _IN_VAIN:
+                # Each may take as long as the server is waited for, and there may be hundreds.
+                found |= {left: answer for left in urls if left not in found}
         return [self._resource(found[index], rel, urls.get(index, href)) for index, (href, rel) in enumerate(wanted)]
 
     async def _alone(self, url: str) -> httpx.Response | ProviderError:

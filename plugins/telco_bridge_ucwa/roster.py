@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
 from .application import Application
 from .participants import Participant, participant_of
-from .resources import Resources
 from .wire import Event, Resource
 
 __all__ = ["Member", "Part", "Roster", "Rosters"]
@@ -19,7 +19,7 @@ _MEDIA = ("participantAudio", "participantVideo")
 _VIEWS = frozenset({"lobby", "leaders", "attendees"})
 _NEVER_BUILT = -1
 _SOME = 256
-"""After how many conversations more the lost ones are looked for."""
+"""After how many conversations more the lost ones are looked for, and how many are remembered that are over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +61,8 @@ class Member:
     local: bool
     media: dict[str, Part] = field(default_factory=dict[str, Part])
     by_links: bool = False
+    heard: int = 0
+    """The number of the last event about it."""
 
 
 class Roster:
@@ -72,6 +74,10 @@ class Roster:
         """How many gaps there had been when it was last built."""
         self.watched = False
         self.closed = False
+        self.heard = 0
+        """The number of the last event."""
+        self._left: dict[str, int] = {}
+        self._rebuilding = 0
         self._changed: anyio.Event | None = None
 
     def changed(self) -> anyio.Event:
@@ -79,6 +85,11 @@ class Roster:
         if self._changed is None:
             self._changed = anyio.Event()
         return self._changed
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for a change."""
+        return self._changed is not None
 
     def close(self) -> None:
         """The conversation is over."""
@@ -94,6 +105,7 @@ class Roster:
     def take(self, event: Event, key: str, owner: str | None) -> None:
         """Take an event about a participant or its media; `key` is its address, `owner` that of what it belongs to."""
         body = event.body if self.watched else None
+        self.heard += 1
         if event.rel in _MEDIA:
             self._take_media(event, key, owner, body)
         elif event.member_rel in _VIEWS:
@@ -103,6 +115,8 @@ class Roster:
             return
         elif event.type == "deleted":
             self.members.pop(key, None)
+            if self._rebuilding:
+                self._left[key] = self.heard
         else:
             self._hear(key, event.href, body, local=event.rel == "localParticipant")
         self.wake()
@@ -133,13 +147,29 @@ class Roster:
         if member is None:
             part = Part("localParticipant" if local else "participant", href)
             member = self.members[key] = Member(part, local)
+        member.heard = self.heard
         member.own.hear(body)
         return member
 
     # Rebuilding and reading
 
-    def begin_anew(self, members: dict[str, Member], gaps: int) -> None:
-        """Take who was found in the views for everybody."""
+    @contextmanager
+    def rebuilding(self) -> Generator[None]:
+        """Remember who leaves while the views are read."""
+        self._rebuilding += 1
+        try:
+            yield
+        finally:
+            self._rebuilding -= 1
+            if not self._rebuilding:
+                self._left.clear()
+
+    def begin_anew(self, members: dict[str, Member], gaps: int, *, since: int) -> None:
+        """Take who was found in the views for everybody, but for what events have told `since` they were asked for."""
+        members |= {key: member for key, member in self.members.items() if member.heard > since}
+        for key, left in self._left.items():
+            if left > since and key not in self.members:
+                members.pop(key, None)
         self.members, self.gaps = members, gaps
         self.wake()
 
@@ -196,50 +226,59 @@ class Rosters:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._of: Resources | None = None
-        self._gaps = 0
         self._rosters: dict[str, Roster] = {}
+        self._ending: set[str] = set()
+        self._over: dict[str, Roster] = {}
         application.observers.append(self._take)
+        application.losses.append(self._lose)
 
     def of(self, ref: str) -> Roster:
         """Return the roster of that conversation; one of which no event has told has to be built."""
-        self._keep_up()
-        return self._rosters.setdefault(ref, Roster(_NEVER_BUILT))
+        return self._over.get(ref) or self._rosters.setdefault(ref, Roster(_NEVER_BUILT))
 
-    def _keep_up(self) -> None:
-        """Where the server has lost the application, its conversations are over."""
-        resources = self._application.resources
-        if self._of is not resources:
-            self._of, self._gaps = resources, resources.gaps
-            for roster in self._rosters.values():
-                roster.close()
-            self._rosters.clear()
-        elif self._gaps != resources.gaps:
-            # Whoever waits looks again: what was missed may be what it waits for.
-            self._gaps = resources.gaps
-            for roster in self._rosters.values():
-                roster.wake()
+    def recover(self) -> None:
+        """Events were missed: whoever waits looks again, and what is not heard of any more is forgotten."""
+        for roster in self._rosters.values():
+            roster.wake()
+        self._forget_lost()
+
+    def _lose(self) -> None:
+        """The server has lost the application: its conversations are over."""
+        for roster in self._rosters.values():
+            roster.close()
+        self._rosters.clear()
+        self._ending.clear()
+        self._over.clear()
 
     def _forget_lost(self) -> None:
-        """Drop the conversations of which nothing is known any more, whose end no event has told."""
+        """Drop the conversations of which nothing is known, whose end no event has told, unless somebody waits."""
         resources = self._application.resources
-        for ref in [ref for ref in self._rosters if resources.get(ref) is None]:
-            self._rosters.pop(ref).close()
+        for ref, roster in list(self._rosters.items()):
+            if resources.get(ref) is None and not roster.awaited:
+                del self._rosters[ref]
+
+    def _close(self, ref: str) -> None:
+        roster = self._rosters.pop(ref, None) or Roster(_NEVER_BUILT)
+        self._ending.discard(ref)
+        roster.close()
+        roster.members.clear()
+        self._over[ref] = roster
+        if len(self._over) > _SOME:
+            del self._over[next(iter(self._over))]
 
     def _take(self, event: Event) -> None:
-        self._keep_up()
         resources = self._application.resources
         if event.rel == "conversation" and event.type == "deleted":
-            roster = self._rosters.pop(resources.key(event.href) or "", None)
-            if roster is not None:
-                roster.close()
-            return
+            self._ending.add(resources.key(event.href) or "")
+        for ended in [ended for ended in self._ending if not resources.awaits_successor(ended)]:
+            # Until it is known whether the call goes on elsewhere, nobody can say where its roster is.
+            self._close(ended)
         if event.rel not in _PARTIES and event.rel not in _MEDIA:
             return
         linked = event.body.link("conversation") if event.body is not None else None
         ref = resources.key(linked or (event.sender_href if event.sender == "conversation" else None))
         key = resources.key(event.href)
-        if ref is None or key is None:
+        if ref is None or key is None or ref in self._over:
             return
         roster = self._rosters.get(ref)
         if roster is None:

@@ -20,6 +20,7 @@ from telco_bridge.provider import (
     Gone,
     Host,
     Modality,
+    NotSent,
     Party,
     ProviderError,
     ProviderSession,
@@ -40,7 +41,7 @@ from .hosts import open_hosts
 from .links import Links
 from .native import UcwaApplication
 from .problems import Problem, problem_in, said
-from .resources import INVITATIONS, MODALITIES, Purpose, Resources
+from .resources import CALL_MODALITIES, INVITATIONS, MESSAGING, MODALITIES, Purpose, Resources
 from .wire import Event, Resource, resource_in, with_query
 
 __all__ = ["UcwaSession", "open_session"]
@@ -72,8 +73,8 @@ class UcwaSession(ProviderSession):
         self._application = application
         self._config = config
         self._host = host
-        self.native = UcwaApplication(Door(client, application, host))
         application.recoveries.append(self._recover)
+        self.native = UcwaApplication(Door.of(client, application, host))
 
     @property
     def _resources(self) -> Resources:
@@ -92,6 +93,9 @@ class UcwaSession(ProviderSession):
         return _PHONE_RINGS if command.offer is None and command.modality is Modality.AUDIO else _INVITED
 
     async def execute(self, command: Command) -> None:
+        lost = self._application.lost
+        if lost is not None:
+            raise NotSent(f"{command.name}: the session has no application now: {lost}", provider="ucwa")
         for request in await self._encode(command):
             await self._send(request, command)
 
@@ -141,6 +145,8 @@ class UcwaSession(ProviderSession):
             raise
         if operation is None:
             return
+        if self._application.lost is not None or self._resources is not resources:
+            raise AnswerLost(f"{request.what}: the server lost the application meanwhile", provider="ucwa")
         location = response.headers.get("location")
         if location is not None:
             resources.place(operation.id, location)
@@ -179,6 +185,8 @@ class UcwaSession(ProviderSession):
                 code=problem.name if problem is not None else None,
                 status=status,
             )
+        if _lost(problem):
+            raise NotSent(f"{request.what}: {said(response)}", provider="ucwa", status=status)
         if status == 408:
             raise AnswerLost(f"{request.what}: HTTP 408", provider="ucwa", status=status)
         raise self._links.refusal(response, request.what)
@@ -189,7 +197,7 @@ class UcwaSession(ProviderSession):
         answer = await self._read_call(ref)
         if isinstance(answer, Gone):
             # While another conversation may take the call over, that this one has gone says nothing of the call.
-            kept = self._resources.awaits_successor(ref)
+            kept = self._resources.awaits_successor(ref) and await self._ask_for_successor(ref)
             return CallReport(source=Source.READ, as_of=answer.as_of, ref=ref) if kept else answer
         self._resources.adopt(ref)
         return snapshot(ref, self._resources, answer, complete=True)
@@ -235,12 +243,21 @@ class UcwaSession(ProviderSession):
         for ref in before:
             if ref in present or not resources.is_call(ref):
                 continue
-            # One that cannot be read now is read by whoever hears of the gap.
-            with suppress(ProviderError):
+            # One that cannot be read now is read by whoever hears of the gap, and so are all of a server that is gone.
+            try:
                 answer = await self._read_call(ref)
+                if isinstance(answer, Gone) and not resources.is_call(ref):
+                    # An event has told it meanwhile.
+                    continue
+                if isinstance(answer, Gone) and resources.awaits_successor(ref) and await self._ask_for_successor(ref):
+                    continue
+            except ProviderError as error:
+                if isinstance(error, NotSent | AnswerLost) and error.status is None:
+                    return
+            else:
                 if not isinstance(answer, Gone):
                     self._host.report(snapshot(ref, resources, answer, complete=True))
-                elif resources.is_call(ref):
+                else:
                     resources.forget(ref)
                     cause = Cause(dialect="EventChannel", code="resync", text=answer.native)
                     ended = CallReport(
@@ -282,12 +299,21 @@ class UcwaSession(ProviderSession):
         resources.put(conversation, as_of)
         for rel in MODALITIES:
             linked = conversation.link(rel)
-            if linked is not None and conversation.part(rel) is None:
-                resources.put(_within(ref, await self._links.get(linked, rel)), as_of)
+            if linked is None or conversation.part(rel) is not None:
+                continue
+            try:
+                modality = await self._links.get(linked, rel)
+            except ProviderError as error:
+                # Who may not write messages may talk all the same.
+                if rel in CALL_MODALITIES or error.status is None:
+                    raise
+            else:
+                resources.put(_within(ref, modality), as_of)
         if resources.is_conference(ref):
             await self._read_voice(ref, conversation, as_of)
-        pending = resources.pending(ref)
-        if pending is not None and pending.href is not None:
+        for pending in (resources.pending(ref), resources.pending(ref, MESSAGING)):
+            if pending is None or pending.href is None:
+                continue
             response = await self._client.send("GET", self._links.url(pending.href, pending.rel))
             if response.status_code == 404 and is_ucwa(response):
                 resources.settle(pending)
@@ -303,13 +329,30 @@ class UcwaSession(ProviderSession):
         if href is not None:
             self._resources.put_voice(ref, await self._links.get(href, "participantAudio"), as_of)
 
-    async def _take_invitation(self, href: str) -> None:
-        """Read an invitation and report it, as if an event had brought it."""
-        as_of = self._host.stamp()
+    async def _ask_for_successor(self, ref: str) -> bool:
+        """Read what would take the call over, for its event may have been lost; False where nothing will."""
+        resources = self._resources
+        invitation = resources.replacing(ref) or next(reversed(resources.invitations(ref)), None)
+        if invitation is not None and invitation.href is not None:
+            try:
+                await self._take_invitation(invitation.href, "updated")
+            except ProviderError as error:
+                if error.status != 404 or error.code is None:
+                    raise
+            else:
+                return True
+        resources.forget(ref)
+        return False
+
+    async def _take_invitation(self, href: str, kind: str = "started") -> None:
+        """Read an invitation and report it, as if an event of that kind had brought it."""
+        as_of, channel = self._host.stamp(), self._application.channel
         invitation = await self._links.get(href, "")
-        channel = self._application.channel
-        if invitation.rel in INVITATIONS and channel is not None:
-            event = Event(rel=invitation.rel, href=href, type="started", body=invitation)
+        if channel is None or channel is not self._application.channel or self._application.lost is not None:
+            # What belongs to an application that was lost meanwhile is no call of this one.
+            return
+        if invitation.rel in INVITATIONS:
+            event = Event(rel=invitation.rel, href=href, type=kind, body=invitation)
             self._host.report(*channel.take(event, as_of))
 
     async def run(self) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import anyio
+import httpx
 
 from telco_bridge.provider import Cause
 
 from .application import Application
+from .body import Unreadable
 from .invitations import cause_of, failure_cause, outcome_of
 from .modalities import is_incoming
 from .participants import word_in
 from .resources import MODALITIES
-from .wire import Event, Resource, sdp_in
+from .wire import Event, Resource, resource_in, sdp_in
 
 __all__ = ["MediaAnswer", "MediaSession", "Renegotiation", "SessionState", "Sessions", "session_of"]
 
@@ -61,11 +64,15 @@ class MediaAnswer:
 
 @dataclass(slots=True, eq=False)
 class Renegotiation:
-    """An offer of ours to change the media of a call: its operationId, what came of it, and where it is."""
+    """An offer of ours to change the media of a call: its operationId, what came of it, and where it is.
+
+    `lost` says that the server has lost the application, and nothing will come of it.
+    """
 
     id: str
     key: str | None = None
     event: Event | None = None
+    lost: bool = False
     told: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -107,6 +114,7 @@ class Sessions:
         self._waiting: dict[str, Renegotiation] = {}
         self._unclaimed: dict[str, Event] = {}
         application.observers.append(self.take)
+        application.losses.append(self._lose)
 
     def answers(self, ref: str) -> tuple[MediaAnswer, ...]:
         """Return what was answered to the offers made in that conversation, oldest first."""
@@ -119,7 +127,7 @@ class Sessions:
         return self._offers.get(ref)
 
     def reason(self, modality: Resource) -> Cause | None:
-        """Return why the server last changed that modality; None where it gave no reason."""
+        """Return the last reason that the server gave for a change of that modality; None where it gave none."""
         return self._reasons.get(self._application.resources.key(modality.href) or "")
 
     def decided(self, ref: str) -> None:
@@ -127,22 +135,46 @@ class Sessions:
         self._offers.pop(ref, None)
 
     @contextmanager
-    def expect(self, operation_id: str) -> Generator[Renegotiation]:
+    def expect(self) -> Generator[Renegotiation]:
         """Listen for what becomes of an offer that is about to be made."""
-        renegotiation = self._waiting[operation_id] = Renegotiation(operation_id)
+        renegotiation = Renegotiation(uuid.uuid4().hex)
+        self._waiting[renegotiation.id] = renegotiation
         try:
             yield renegotiation
         finally:
-            del self._waiting[operation_id]
-            if not self._waiting:
-                self._unclaimed.clear()
+            del self._waiting[renegotiation.id]
+            self._forget_unclaimed()
 
-    def place(self, renegotiation: Renegotiation, href: str | None) -> None:
+    def place(self, renegotiation: Renegotiation, answer: httpx.Response) -> None:
         """The answer to the request tells where the renegotiation is; its events may have come before."""
-        renegotiation.key = self._application.resources.key(href)
-        event = self._unclaimed.pop(renegotiation.key or "", None)
+        href: str | None = answer.headers.get("location")
+        if href is None and answer.content:
+            with suppress(Unreadable):
+                href = resource_in(answer, rel="audioVideoRenegotiation").href
+        key = self._application.resources.key(href)
+        if key is None:
+            return
+        renegotiation.key = key
+        event = self._unclaimed.pop(key, None)
         if event is not None:
             renegotiation.hear(event)
+        self._forget_unclaimed()
+
+    def _seek_places(self) -> bool:
+        """Whether an answer may still tell where something is of which an event has told already."""
+        return any(waiting.key is None for waiting in self._waiting.values())
+
+    def _forget_unclaimed(self) -> None:
+        if not self._seek_places():
+            self._unclaimed.clear()
+
+    def _lose(self) -> None:
+        """The server has lost the application, and everything in it."""
+        for kept in (self._answers, self._offers, self._reasons, self._unclaimed):
+            kept.clear()
+        for waiting in self._waiting.values():
+            waiting.lost = True
+            waiting.told.set()
 
     def take(self, event: Event) -> None:
         """Hear what an event says of media."""
@@ -196,6 +228,9 @@ class Sessions:
                 self._offers.pop(ref, None)
             else:
                 self._offers[ref] = body
+                if len(self._offers) > _KEPT:
+                    # The end of its conversation was missed: nobody answers so many at once.
+                    del self._offers[next(iter(self._offers))]
             return
         self._forget_offer(key, event)
         said = body.text("operationId") if body is not None else None
@@ -203,7 +238,7 @@ class Sessions:
         if waiting is not None:
             waiting.key = key
             waiting.hear(event)
-        elif key is not None and self._waiting and any((event.type == "completed", *outcome_of(event, _bare(event)))):
+        elif key is not None and said is None and self._seek_places() and _tells_outcome(event):
             self._unclaimed[key] = event
 
     def _forget_offer(self, key: str | None, event: Event) -> None:
@@ -216,8 +251,9 @@ class Sessions:
         return next((found for found in self._waiting.values() if key is not None and found.key == key), None)
 
 
-def _bare(event: Event) -> Resource:
-    return event.body or Resource(rel=event.rel, href=event.href)
+def _tells_outcome(event: Event) -> bool:
+    bare = event.body or Resource(rel=event.rel, href=event.href)
+    return event.type == "completed" or any(outcome_of(event, bare))
 
 
 def session_of(body: Resource) -> MediaSession:

@@ -84,6 +84,10 @@ class Successions:
             seen.add(ref)
         return ref
 
+    def left_for(self, new: str) -> tuple[str, ...]:
+        """The conversations that calls have left for that one."""
+        return tuple(old for old, to in self._moved.items() if to == new) if self._moved else ()
+
     def hold(self, ref: str, *, deleted: bool, reason: Problem | None) -> None:
         """Keep back that a conversation ends."""
         kept = self._kept.setdefault(ref, KeptEnd(ref))

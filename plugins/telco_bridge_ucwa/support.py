@@ -10,12 +10,13 @@ __all__ = ["SUPPORT", "possible", "together"]
 
 _FULL = SupportLevel.FULL
 _EMULATED = SupportLevel.EMULATED
-_LATER = SupportLevel.NOT_IMPLEMENTED
 _CANNOT = SupportLevel.PROVIDER_CANNOT
 
 _NO_FRAMES = Support(
     _CANNOT, "audio flows between phones, or in the application's own media stack; UCWA itself never carries it"
 )
+
+_NO_SCREEN = Support(_CANNOT, "UCWA tells of a shared screen, and documents no way to start or stop sharing one")
 
 SUPPORT: Mapping[Capability, Support] = {
     Capability.DIAL: Support(_FULL, "the server rings the user's own phone first, then the other party"),
@@ -34,11 +35,13 @@ SUPPORT: Mapping[Capability, Support] = {
     Capability.SEND_AUDIO: _NO_FRAMES,
     Capability.START_VIDEO: Support(_FULL, "with an SDP offer"),
     Capability.STOP_VIDEO: Support(_FULL, "the server usually ends a conversation that has no media left"),
-    Capability.START_SCREEN: Support(_LATER),
-    Capability.STOP_SCREEN: Support(_LATER),
-    Capability.START_MESSAGING: Support(_LATER),
-    Capability.STOP_MESSAGING: Support(_LATER),
-    Capability.STOP_REASON: Support(_FULL, "for VoIP audio and video; stopping phone audio carries no reason"),
+    Capability.START_SCREEN: _NO_SCREEN,
+    Capability.STOP_SCREEN: _NO_SCREEN,
+    Capability.START_MESSAGING: Support(_FULL, "what is written passes through `UcwaConversation.messaging`"),
+    Capability.STOP_MESSAGING: Support(_FULL, "without a reason"),
+    Capability.STOP_REASON: Support(
+        _FULL, "for VoIP audio and video; stopping phone audio or messages carries no reason"
+    ),
     Capability.HOLD: Support(_FULL, "phone audio only; VoIP hold is a renegotiation of the application's own media"),
     Capability.RESUME: Support(_FULL, "phone audio only"),
     Capability.MUTE: Support(
@@ -64,6 +67,8 @@ _ONE_LINK = {
     Capability.REJECT: ("decline",),
     Capability.START_AUDIO: ("addPhoneAudio", "addAudio"),
     Capability.START_VIDEO: ("addVideo",),
+    Capability.START_MESSAGING: ("addMessaging",),
+    Capability.STOP_MESSAGING: ("stopMessaging",),
     Capability.STOP_REASON: ("stopAudio", "stopVideo", "stopAudioVideo"),
     Capability.HOLD: ("holdPhoneAudio",),
     Capability.RESUME: ("resumePhoneAudio",),

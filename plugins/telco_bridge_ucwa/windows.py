@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
+import threading
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "parse_offers", "sign_in"]
 
+_PATIENCE = 30.0
+"""Seconds that a ticket may take."""
 _LEGS = 6
 """How many messages a handshake may take: NTLM needs two, Kerberos one, and Negotiate may ask for another."""
 _PROVED = 2
 """The message of NTLM that holds the proof; the one before says nothing. Kerberos has said all in its first."""
 _OFFER = re.compile(r"(?:^|,)\s*(Negotiate|NTLM)(?:[ \t]+([A-Za-z0-9+/]+=*))?\s*(?=,|$)", re.IGNORECASE)
+_LOGGERS = ("spnego._gss", "spnego._negotiate", "spnego._ntlm", "spnego._sspi")
+"""Where the library logs whole messages, from whose proof a password can be guessed."""
 _WEAK = frozenset({"md5", "sha1"})
 """The signature hashes that channel bindings replace by SHA-256."""
 
@@ -125,7 +131,14 @@ class _Handshake:
 
         try:
             # In a thread: a ticket may have to be fetched from a domain controller.
-            return await anyio.to_thread.run_sync(self._step, message)
+            with anyio.fail_after(_PATIENCE):
+                return await anyio.to_thread.run_sync(self._step, message, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise AuthenticationFailed(
+                f"POST {self._where}: no ticket for {self._config.who} came within {_PATIENCE:.0f} s. Check the way to "
+                "the domain controller.",
+                provider="ucwa",
+            ) from error
         except (SpnegoError, ValueError, struct.error) as error:
             # The last two are what the library makes of a message that is none.
             hint = (
@@ -138,6 +151,15 @@ class _Handshake:
             ) from error
 
     def _step(self, message: bytes | None) -> bytes | None:
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_is_no_message)
+        _here.stepping = True
+        try:
+            return self._stepped(message)
+        finally:
+            _here.stepping = False
+
+    def _stepped(self, message: bytes | None) -> bytes | None:
         if self._context is None:
             import spnego
 
@@ -151,6 +173,14 @@ class _Handshake:
                 channel_bindings=None if self._certificate is None else _bindings(self._certificate),
             )
         return self._context.step(message)
+
+
+_here = threading.local()
+"""Whether the library is at work for a handshake of ours in this thread: what it logs for others is theirs."""
+
+
+def _is_no_message(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG or not getattr(_here, "stepping", False)
 
 
 def _bindings(certificate: bytes) -> GssChannelBindings:

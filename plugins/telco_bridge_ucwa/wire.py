@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email import message_from_string
 from sys import intern
 from typing import cast
-from urllib.parse import unquote, unquote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 import httpx
 
@@ -32,6 +32,8 @@ __all__ = [
     "resource_in",
     "sdp_in",
     "sdp_link",
+    "text_in",
+    "text_link",
     "with_query",
 ]
 
@@ -39,6 +41,8 @@ _DEPTH = 8
 """How deep resources are followed into each other; the documented ones need three."""
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _LONGEST_SHARED = 256
+_PARTS = 32
+"""How many parts a session description may come in. They nest, and strangers send them."""
 _NO_PROPERTIES = frozenset({"rel", "_links", "_embedded"})
 
 
@@ -233,6 +237,17 @@ def sdp_link(sdp: str) -> str:
     return "data:application/sdp;base64," + base64.b64encode(sdp.encode()).decode()
 
 
+def text_link(text: str, *, html: bool = False) -> str:
+    """Return words as the data URI in which UCWA takes them."""
+    return f"data:text/{'html' if html else 'plain'};charset=utf-8,{quote(text, safe='')}"
+
+
+def text_in(uri: str | None) -> str | None:
+    """Return the words in a data URI, as they are; None where there are none. Real servers write `+` for a blank."""
+    parts = _data_in(uri)
+    return parts[1] if parts is not None else None
+
+
 def sdp_in(uri: str | None) -> str | None:
     """Return the SDP body in a data URI; None where there is none.
 
@@ -247,26 +262,35 @@ def offer_id_in(uri: str | None) -> str | None:
 
 
 def _description_in(uri: str | None) -> tuple[str | None, str | None]:
-    if uri is None or not uri.startswith("data:"):
+    found = _data_in(uri)
+    if found is None:
         return None, None
-    head, comma, payload = uri[len("data:") :].partition(",")
-    kind, *parameters = (part.strip() for part in head.split(";"))
-    if not comma:
-        return None, None
-    if "base64" in (parameter.lower() for parameter in parameters):
-        try:
-            text = base64.b64decode(unquote(payload), validate=False).decode("utf-8-sig", "replace")
-        except (binascii.Error, ValueError):
-            return None, None
-    else:
-        text = unquote_plus(payload)
+    head, text = found
+    kind = head.partition(";")[0].strip()
     content_id: str | None = None
     if kind.lower().startswith("multipart/"):
+        if text.lower().count("content-type") > _PARTS:
+            return None, None
         message = message_from_string(f"Content-Type: {head}\r\n\r\n{text}")
         parts = [part for part in message.walk() if part.get_content_type() == "application/sdp"]
         bodies = [(body, part["Content-ID"]) for part in parts if isinstance(body := part.get_payload(), str)]
         text, content_id = bodies[-1] if bodies else ("", None)
     return (text, content_id) if "m=" in text or "v=0" in text else (None, None)
+
+
+def _data_in(uri: str | None) -> tuple[str, str] | None:
+    """Return what a data URI says of its content, and that as text."""
+    if uri is None or not uri.startswith("data:"):
+        return None
+    head, comma, payload = uri[len("data:") :].partition(",")
+    if not comma:
+        return None
+    if "base64" not in (part.strip().lower() for part in head.split(";")[1:]):
+        return head, unquote_plus(payload)
+    try:
+        return head, base64.b64decode(unquote(payload), validate=False).decode("utf-8-sig", "replace")
+    except (binascii.Error, ValueError):
+        return None
 
 
 def bare(link: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Union, cast, get_args, get_origin
 
 from rich.box import SIMPLE_HEAD
 from rich.padding import Padding
@@ -98,6 +99,8 @@ def _default(field: FieldInfo) -> Text:
     default: object = field.get_default(call_default_factory=True, validated_data={})
     if default is None or default == ():
         return Text("—", "quiet")
+    if isinstance(default, tuple | list | set | frozenset):
+        return Text(", ".join(str(item) for item in cast("Iterable[object]", default)))
     return Text(str(default))
 
 
@@ -110,6 +113,10 @@ def _kind(annotation: object) -> str:
     if get_origin(annotation) in (tuple, list, set, frozenset):
         parts = [part for part in get_args(annotation) if part is not Ellipsis]
         return "list of " + ", ".join(_kind(part) for part in parts)
+    if get_origin(annotation) is Callable:
+        return "function"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(str(member.value) for member in annotation)
     if isinstance(annotation, type):
         return {"SecretStr": "secret", "str": "text", "bool": "true/false"}.get(
             annotation.__name__, annotation.__name__

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from .exchange import Exchange
 from .faults import Fault, Faults
 
 __all__ = ["ASGIApp", "Emulator", "Fault", "Faults", "WireLog", "WireRecord"]
+
+_REMEMBERED = 100_000
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[
@@ -36,10 +39,10 @@ class WireRecord:
 
 
 class WireLog:
-    """What went over an emulator's wire, in order. Safe from any thread."""
+    """What went over an emulator's wire, in order: the newest hundred thousand records. Safe from any thread."""
 
     def __init__(self) -> None:
-        self._records: list[WireRecord] = []
+        self._records: deque[WireRecord] = deque(maxlen=_REMEMBERED)
         self._listeners: list[Callable[[WireRecord], None]] = []
         self._grown = threading.Condition()
 
@@ -61,7 +64,9 @@ class WireLog:
 
     def records(self, *, sent_by: str | None = None, containing: str = "") -> list[WireRecord]:
         """What was recorded, filtered."""
-        return [r for r in self._records if (sent_by is None or r.sent_by == sent_by) and containing in r.line]
+        with self._grown:
+            recorded = list(self._records)
+        return [r for r in recorded if (sent_by is None or r.sent_by == sent_by) and containing in r.line]
 
 
 class Emulator(ABC):

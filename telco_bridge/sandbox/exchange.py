@@ -348,6 +348,11 @@ class Exchange:
         """A platform owns an address: `incoming` is told of calls to it and sets the leg's `watcher`."""
         self._platforms[normalize(address)] = incoming
 
+    def forget(self, address: str) -> None:
+        """No platform owns the address any more, and it behaves as the directory says."""
+        self._platforms.pop(normalize(address), None)
+        self._directory.pop(normalize(address), None)
+
     def call_in(self, *, caller: str, callee: str, media: frozenset[Modality] = AUDIO) -> Leg:
         """A party calls an address that a platform owns. The leg is the platform's; its far side is the caller."""
         with self.lock:

@@ -171,7 +171,8 @@ class Harness(ABC):
 
     def start(self, modality: Modality) -> StartOptions:
         """Return what a start of that modality needs: `to`, or `offer`."""
-        return {} if self.offer is None or modality is Modality.AUDIO else {"offer": self.offer}
+        without = (Modality.AUDIO, Modality.MESSAGING)
+        return {} if self.offer is None or modality in without else {"offer": self.offer}
 
     def nowhere(self) -> Mapping[str, object] | None:
         """Return settings that lead to nobody; None where the provider cannot be unreachable."""

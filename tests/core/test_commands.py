@@ -559,6 +559,16 @@ async def test_media_that_flows_already_is_not_started_again(script: Script, cal
     assert script.sent == ["Dial"]
 
 
+@pytest.mark.parametrize("another", [{"to": "wss://media.example.net"}, {"name": "copy"}])
+async def test_a_copy_is_asked_for_although_media_flow_already(script: Script, call: Call, another) -> None:
+    script.on(StartMedia, Refused("no copies here"))
+
+    with pytest.raises(Refused, match="no copies here"):
+        await call.start(Modality.AUDIO, **another)
+
+    assert script.sent == ["Dial", "StartMedia"]
+
+
 async def test_a_start_returns_the_stream_that_it_caused(script: Script, call: Call) -> None:
     video = await call.start(Modality.VIDEO)
 
@@ -661,6 +671,18 @@ async def test_muting_what_is_muted_sends_nothing(script: Script, call: Call) ->
 
     assert script.sent == ["Dial", "Mute", "Unmute"]
     assert call.muted is False
+
+
+@pytest.mark.parametrize("command", ["hangup", "reject", "stop"])
+async def test_a_reason_that_is_none_is_refused_before_anything_is_sent(
+    script: Script, call: Call, command: str
+) -> None:
+    what = (Modality.AUDIO,) if command == "stop" else ()
+
+    with pytest.raises(ValueError, match=r"'bored' is no reason; there are answered_elsewhere, .*busy"):
+        await getattr(call, command)(*what, reason="bored")
+
+    assert script.sent == ["Dial"]
 
 
 async def test_digits_are_sent_every_time(script: Script, call: Call) -> None:

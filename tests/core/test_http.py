@@ -285,7 +285,7 @@ async def test_a_closed_client_sends_nothing(opened: Opened, far) -> None:
     server = await far(OK)
     async with opened(server.url) as client:
         pass
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(NotSent, match="closed"):
         await post(client, server.url)
 
     assert server.connections == 0

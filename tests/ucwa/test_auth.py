@@ -480,6 +480,18 @@ async def test_a_source_that_fails_says_how_and_shows_no_token(source, words):
     assert "leaked" not in str(caught.value)
 
 
+async def waits(_):
+    await anyio.sleep_forever()
+
+
+async def test_a_source_that_never_answers_holds_up_nothing_for_ever(monkeypatch):
+    monkeypatch.setattr("telco_bridge_ucwa.auth._PATIENCE", 0.01)
+
+    async with signed(Server(), sourced(waits)) as client:
+        with pytest.raises(AuthenticationFailed, match="TimeoutError"), anyio.fail_after(5):
+            await client.send("GET", f"{HOST}/x")
+
+
 async def breaks_the_line(_):
     return Token(value=SecretStr("cwt=leaked\r\nX: y"))
 

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telco_bridge.provider import AuthenticationFailed, Dial, NotSent, ProviderError, RateLimited, Refused, StreamState
+from telco_bridge.provider import (
+    AnswerLost,
+    AuthenticationFailed,
+    Dial,
+    NotSent,
+    ProviderError,
+    RateLimited,
+    Refused,
+    StreamState,
+)
 from telco_bridge.sandbox import Fault, SteppedClock
 from telco_bridge_ucwa.auth import SignedClient
 from telco_bridge_ucwa.batch import BatchRequest, read_batch, write_batch
@@ -194,6 +203,19 @@ async def test_few_links_are_read_one_by_one_and_so_are_all_without_a_batch_link
 
     assert pool.sent == many(count)
     assert [part.href for part in found] == many(count)
+
+
+async def test_a_server_that_is_gone_is_not_asked_hundreds_of_times():
+    pool = Pool()
+
+    def gone(path):
+        raise httpx.ReadTimeout(path)
+
+    pool.read = gone
+    found, _, _ = await read(pool, many(300), batch=None)
+
+    assert len(pool.sent) == 3
+    assert {type(answer) for answer in found} == {AnswerLost}
 
 
 async def test_a_throttled_batch_is_made_smaller_and_sent_again_when_the_server_says():

@@ -58,6 +58,8 @@ class Channel:
         if path.rpartition("/")[2] in self.resources:
             self.read.append(path)
             return self.resources[path.rpartition("/")[2]]
+        if path == C:
+            return httpx.Response(404)
         self.polled.append(path)
         answer = self.answers.pop(0) if self.answers else None
         if answer is None:
@@ -87,7 +89,7 @@ class Channel:
             async def read(href, rel):
                 answer = await get(href)
                 if answer.status_code != 200:
-                    raise ProviderError("it could not be read")
+                    raise ProviderError("it could not be read", status=answer.status_code)
                 return resource_in(answer, rel=rel)
 
             yield EventChannel(
@@ -165,10 +167,68 @@ async def test_a_server_that_sends_back_again_and_again_is_not_asked_at_full_spe
     channel = Channel(package(conversation(), next="/e?ack=9"), *[package(resync="/e?ack=6")] * 4, None)
 
     async with channel.open() as events:
-        with pytest.raises(ProviderError, match="resync 4 times in a row"):
+        with pytest.raises(ProviderError, match="elsewhere 4 times in a row"):
             await events.run()
 
     assert channel.gaps == []
+
+
+@pytest.mark.parametrize("lost", [package(resume="/e?ack=6"), problem(500, "MaxEventCountReached")])
+async def test_a_server_that_begins_anew_again_and_again_is_not_asked_at_full_speed(lost):
+    channel = Channel(package(conversation(), next="/e?ack=9"), *[lost] * 10)
+
+    async with channel.open() as events:
+        for _ in range(3):
+            with pytest.raises(ProviderError, match="elsewhere 4 times in a row"):
+                await events.run()
+
+    assert len(channel.polled) == 1 + 4 + 2
+    assert channel.calls == [(CallState.CONNECTED, None), (CallState.ENDED, "resume")]
+
+
+@pytest.mark.parametrize("empty", [package(next="/e?ack=2"), package(conversation(), next="/e?ack=2")])
+async def test_a_server_that_does_not_let_polls_wait_is_asked_ever_more_slowly(empty):
+    channel = Channel(*[empty] * 1000)
+
+    await channel.run(seconds=300.0)
+
+    assert 15 < len(channel.polled) < 30
+
+
+async def test_what_a_busy_hour_leaves_to_be_read_is_not_read_all_at_once():
+    reading, most = 0, 0
+    bare = [{"link": {"rel": "conversation", "href": f"/app/c{n}"}, "type": "updated"} for n in range(100)]
+    channel = Channel(package(*bare, next="/e?ack=2"))
+    handle = channel.handle
+
+    async def handled(request):
+        nonlocal reading, most
+        if not request.url.path.startswith("/app/c"):
+            return await handle(request)
+        channel.read.append(request.url.path)
+        reading += 1
+        most = max(most, reading)
+        await channel.host.clock.sleep_until(channel.host.clock.now() + 1.0)
+        reading -= 1
+        return httpx.Response(200, json={"state": "Connected", "activeModalities": ["Audio"]})
+
+    channel.handle = handled
+    await channel.run(seconds=20.0)
+
+    connected = [state for state, _ in channel.calls if state is CallState.CONNECTED]
+    assert len(set(channel.read)) == len(connected) == 100
+    assert most <= 16
+
+
+async def test_a_conversation_that_is_deleted_before_it_could_be_read_leaves_no_gap():
+    bare = {"link": {"rel": "conversation", "href": C}, "type": "updated"}
+    gone = {"link": {"rel": "conversation", "href": C}, "type": "deleted"}
+    channel = Channel(package(conversation(), next="/e?ack=2"), package(bare, gone, next="/e?ack=3"))
+
+    await channel.run()
+
+    assert channel.gaps == []
+    assert [state for state, _ in channel.calls] == [CallState.CONNECTED, CallState.ENDED]
 
 
 async def test_resume_ends_local_calls_and_says_again_how_long_to_wait():
@@ -347,3 +407,22 @@ async def test_what_every_sender_block_says_is_taken_from_the_top_to_the_bottom(
         CallState.ENDING,
         CallState.ENDED,
     ]
+
+
+async def test_a_lost_application_is_told_however_long_what_was_to_be_read_takes(monkeypatch):
+    monkeypatch.setattr("telco_bridge_ucwa.channel._GRACE", 0.01)
+    bare = {"link": {"rel": "conversation", "href": "/app/slow"}, "type": "updated"}
+    channel = Channel(package(conversation(), bare, next="/e?ack=2"), problem(404, "ApplicationNotFound"))
+    handle = channel.handle
+
+    async def handled(request):
+        if request.url.path == "/app/slow":
+            await anyio.sleep_forever()
+        return await handle(request)
+
+    channel.handle = handled
+    async with channel.open() as events:
+        with pytest.raises(ApplicationLost), anyio.fail_after(5):
+            await events.run()
+
+    assert channel.calls == [(CallState.CONNECTED, None)]

@@ -34,11 +34,11 @@ def anyio_backend():
 @pytest.fixture
 def desk():
     @asynccontextmanager
-    async def opened(**options):
+    async def opened(*, available=False, **options):
         with Exchange(speed=20.0) as exchange:
             emulator = UcwaEmulator(exchange, **options)
             with Server(emulator.app, started=emulator.started, stopped=emulator.stopped):
-                async with telco_bridge.connect(emulator.profile()) as bridge:
+                async with telco_bridge.connect(emulator.profile() | {"available": available}) as bridge:
                     yield bridge, bridge.native(UcwaApplication), emulator
 
     return opened
@@ -173,3 +173,29 @@ async def test_a_guest_is_let_in_by_a_leader_and_told_when_it_is_removed(desk):
             ended = await call.ended()
 
         assert (grace.name, ended.reason) == ("Grace", TerminationReason.REMOVED)
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["events with bodies", "bare events"])
+async def test_who_is_invited_into_a_meeting_comes_or_does_not(desk, embedded):
+    async with desk(embedded=embedded, available=True) as (bridge, native, emulator):
+        invitations = native.meeting_invitations()
+        emulator.invite_to_meeting("sip:grace@sandbox.test", subject="compilers")
+        invitation = await anext(invitations)
+        here = await invitation.accept()
+        assert (await here.refresh()).state is ConversationState.CONFERENCED
+        assert await here.until(lambda present: names(present) == ["Ada Lovelace", "grace"])
+        call = await talking(bridge, invitation.uri, native=here.native, offer=OFFER)
+        assert call.state is CallState.CONNECTED
+
+        emulator.invite_to_meeting("sip:grace@sandbox.test", uri=invitation.uri, subject="again")
+        refused = await anext(invitations)
+        await refused.decline("Global")
+        withdraw = emulator.invite_to_meeting("sip:bob@sandbox.test", subject="too late")
+        missed = await anext(invitations)
+        withdraw()
+        await missed.decided()
+        with pytest.raises(TooLate):
+            await missed.accept()
+        await invitations.aclose()
+
+    assert [one.subject for one in (invitation, refused, missed)] == ["compilers", "again", "too late"]

@@ -47,6 +47,7 @@ HREFS = {
     "audioVideoInvitation": AV_INVITATION,
     "audioVideoNegotiation": NEGOTIATION,
     "audioVideoRenegotiation": f"{A}/renegotiations/r1",
+    "messaging": f"{C}/messaging",
     "messagingInvitation": f"{A}/messagingInvitations/m1",
     "localParticipant": f"{C}/participants/me",
     "participantAudio": f"{C}/participants/me/audio",
@@ -55,7 +56,9 @@ HREFS = {
 
 def body(rel, links=(), embedded=None, **properties):
     href = HREFS[rel]
-    targets = {name: HREFS[name] for name in ("conversation", "phoneAudio", "audioVideo", "localParticipant")}
+    targets = {
+        name: HREFS[name] for name in ("conversation", "phoneAudio", "audioVideo", "messaging", "localParticipant")
+    }
     named = {name: {"href": targets.get(name, f"{href}/{name}")} for name in links}
     if rel != "conversation" and "conversation" not in named:
         named["conversation"] = {"href": C}
@@ -685,6 +688,173 @@ def test_a_conversation_for_messages_is_no_call():
     assert line.hear(added, event("messagingInvitation", "started", ["conversation"])) == []
     assert line.hear(event("phoneAudio", "updated", ["addPhoneAudio"], state="Disconnected")) == []
     assert line.hear(event("conversation", "deleted", bare=True)) == []
+
+
+def test_messages_make_no_call_however_they_are_exchanged():
+    line = Line()
+    story = [
+        event("messagingInvitation", "started", ["conversation", "accept"], direction="Incoming", state="Connecting"),
+        event("conversation", "added", ["messaging"], state="Incoming", activeModalities=["Messaging"]),
+        event("messaging", "updated", ["sendMessage"], state="Connected"),
+        event("conversation", "updated", ["messaging"], state="Connected", activeModalities=["Messaging"]),
+        event("messagingInvitation", "completed", ["conversation"], status="Success", state="Connected"),
+        event("messaging", "updated", state="Disconnected"),
+        event("conversation", "deleted", bare=True),
+        event("messagingInvitation", "updated", ["conversation"], state="Connected"),
+    ]
+
+    assert line.hear(*story) == []
+    assert line.resources.calls == ()
+    assert standing(C, line.resources) == ()
+
+
+def test_messages_that_go_on_while_a_conversation_becomes_a_call_are_its_stream():
+    line = Line()
+    line.hear(
+        event("messagingInvitation", "completed", ["conversation"], status="Success", state="Connected"),
+        event("messaging", "updated", ["sendMessage"], state="Connected"),
+        event("conversation", "added", ["messaging"], state="Connected", activeModalities=["Messaging"]),
+    )
+
+    line.hear(event("phoneAudioInvitation", "started", ["conversation", "decline"], state="Connecting", **RINGS))
+
+    assert line.view.state is CallState.RINGING
+    assert line.streams() == {"messaging#1": StreamState.ACTIVE, "phoneAudio#1": StreamState.OFFERED}
+
+
+# Messages beside a call
+
+
+RINGS = {"direction": "Incoming"}
+WRITTEN = Operation(id="start-1", purpose=Purpose.START, slots=frozenset({"messaging"}), to="", ref=C)
+ASKED = {"direction": "Outgoing", "operationId": "start-1"}
+INVITED = [
+    event("messagingInvitation", "started", ["conversation", "messaging", "cancel"], state="Connecting", **ASKED),
+    event("messaging", "updated", ["stopMessaging"], state="Connecting"),
+]
+WRITING = [
+    event("messaging", "updated", ["stopMessaging", "sendMessage", "typingParticipants"], state="Connected"),
+    event("conversation", "updated", ["messaging"], state="Connected", activeModalities=["Messaging", "Audio"]),
+    event("messagingInvitation", "completed", ["conversation"], status="Success", state="Connected", **ASKED),
+]
+
+
+def talking():
+    line = Line(DIALLED, WRITTEN)
+    line.hear(*STARTING, *TALKING)
+    return line
+
+
+def test_messages_are_a_stream_of_their_call_from_their_start_to_their_end():
+    line = talking()
+
+    told = [stream for fact in line.hear(*INVITED) for stream in fact.streams if stream.slot == "messaging"]
+    assert [(stream.state, stream.command_id) for stream in told] == [(StreamState.STARTING, "start-1")] * 2
+    assert "cancel" not in line.view.offered
+    line.hear(*WRITING)
+    written = line.view.streams[-1]
+    assert (written.modality, written.transport) == (Modality.MESSAGING, Transport.UNKNOWN)
+    assert written.state is StreamState.ACTIVE
+    assert line.view.offered >= {"stopMessaging", "sendMessage", "stopPhoneAudio"}
+    assert "typingParticipants" not in line.view.offered
+    line.hear(event("messaging", "updated", state="Disconnecting"))
+    assert line.view.streams[-1].native_state == "Disconnecting"
+    line.hear(event("messaging", "updated", ["addMessaging"], state="Disconnected", reason="RemoteFailure/Removed"))
+
+    assert line.streams() == {"phoneAudio#1": StreamState.ACTIVE, "messaging#1": StreamState.ENDED}
+    assert line.view.streams[-1].cause.code == "RemoteFailure/Removed"
+    assert line.view.state is CallState.CONNECTED
+
+
+def test_messages_that_are_refused_leave_the_call_as_it_was():
+    line = talking()
+    line.hear(*INVITED)
+
+    over = event(
+        "messagingInvitation",
+        "completed",
+        ["conversation"],
+        status="Failure",
+        reason="RemoteFailure/NotAcceptable",
+        state="Failed",
+        **ASKED,
+    )
+    failed = line.hear(over)[-1]
+
+    assert isinstance(failed, CommandFailed)
+    assert (failed.command_id, failed.cause.code) == ("start-1", "RemoteFailure/NotAcceptable")
+    assert line.streams() == {"phoneAudio#1": StreamState.ACTIVE, "messaging#1": StreamState.ENDED}
+
+
+@pytest.mark.parametrize("reason", [None, "Informational/DerivedConversation"])
+def test_messages_that_somebody_else_takes_are_no_stream_of_the_call(reason):
+    line = talking()
+    line.hear(*INVITED)
+
+    told = event(
+        "messagingInvitation",
+        "completed",
+        ["conversation", "derivedMessaging"],
+        status="Success",
+        reason=reason,
+        **ASKED,
+    )
+    failed = line.hear(told)[-1]
+
+    assert isinstance(failed, CommandFailed)
+    assert failed.cause.code.endswith("/DerivedConversation")
+    assert line.streams() == {"phoneAudio#1": StreamState.ACTIVE, "messaging#1": StreamState.ENDED}
+    assert line.view.state is CallState.CONNECTED
+
+
+def test_messages_that_the_other_party_asks_for_are_offered_and_the_call_rings_no_more_for_it():
+    line = talking()
+
+    line.hear(
+        event("messaging", "updated", state="Connecting"),
+        event("messagingInvitation", "started", ["conversation", "accept", "decline"], state="Connecting", **RINGS),
+        event("messaging", "updated", state="Connecting"),
+    )
+
+    assert line.streams()["messaging#1"] is StreamState.OFFERED
+    assert line.view.state is CallState.CONNECTED
+    assert not line.view.offered & {"accept", "decline"}
+    line.hear(event("messagingInvitation", "completed", ["conversation"], status="Failure", state="Declined", **RINGS))
+    assert line.streams()["messaging#1"] is StreamState.ENDED
+
+
+def test_a_conversation_tells_of_messages_of_which_nothing_else_is_known():
+    line = Line(DIALLED)
+    line.hear(STARTING[0])
+    assert standing(C, line.resources)[0].streams == ()
+    line.hear(*STARTING[1:], *TALKING)
+    assert "messaging#1" not in line.streams()
+
+    line.hear(event("conversation", "updated", state="Connected", activeModalities=["Audio", "Messaging"]))
+    assert line.streams()["messaging#1"] is StreamState.ACTIVE
+    line.hear(event("conversation", "updated", state="Connected", activeModalities=["Audio"]))
+
+    assert line.streams()["messaging#1"] is StreamState.ENDED
+
+
+def test_a_read_tells_of_messages_too():
+    line = talking()
+    line.hear(*INVITED, *WRITING)
+
+    read = snapshot(C, line.resources, 99.0, complete=True)
+
+    assert {s.slot: s.state for s in read.streams} == {
+        "phoneAudio": StreamState.ACTIVE,
+        "messaging": StreamState.ACTIVE,
+    }
+    assert "messaging" in [s.slot for s in standing(C, line.resources)[0].streams]
+
+
+def test_what_is_written_is_fetched_in_time():
+    (told,) = package({"link": {"rel": "message", "href": f"{C}/messages/1"}, "type": "completed"}).events
+
+    assert must_be_read(told, Line().resources)
+    assert Line().hear({"link": {"rel": "message", "href": f"{C}/messages/1"}, "type": "completed"}) == []
 
 
 def test_a_conversation_that_becomes_a_call_tells_what_it_had_said_before():

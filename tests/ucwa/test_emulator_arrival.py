@@ -95,6 +95,7 @@ def test_an_answer_connects_the_call_with_its_media(served, here):
     completed = here.until("audioVideoInvitation completed")
     assert [told.name for told in here.told[before:]] == [
         "audioVideoInvitation updated",
+        "messaging updated",
         "audioVideo updated",
         "audioVideoSession added",
         "participantAudio added",
@@ -190,6 +191,7 @@ def test_a_call_taken_on_the_phone_rings_it_and_connects_as_phone_audio(served, 
         "audioVideoInvitation updated",
         "audioVideo updated",
         "phoneAudio updated",
+        "messaging updated",
         "phoneAudio updated",
         "conversation updated",
         "audioVideoInvitation completed",

@@ -51,6 +51,7 @@ def test_a_call_is_told_in_order_with_its_answer_before_the_media(client):
         "localParticipant added",
         "audioVideo updated",
         "audioVideoInvitation updated",
+        "messaging updated",
         "audioVideoNegotiation updated",
         "participant added",
         "audioVideo updated",

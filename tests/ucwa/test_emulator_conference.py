@@ -71,6 +71,7 @@ def test_who_is_added_makes_a_conference_of_a_call_of_two(client, served):
     assert "onlineMeeting added" in [t.name for t in told]
     assert (done.raw["status"], done.body["operationId"]) == ("Success", "op-2")
     assert done.body["_embedded"]["acceptedByParticipant"][0]["uri"] == CLAIRE
+    assert client.get(done.body["_links"]["participant"]["href"]).json()["uri"] == CLAIRE
     assert (view(client, "leaders"), view(client, "attendees")) == (["Ada Lovelace"], ["answer", "speak"])
     assert client.get(client.link("conversation", "onlineMeeting")).json()["organizerUri"] == "sip:ada@sandbox.test"
     up = [leg.callee for leg in served.exchange.legs.values() if leg.state is LegState.UP]
@@ -418,3 +419,75 @@ def test_a_call_that_ends_while_its_media_move_makes_no_conference(client, serve
     assert done.raw["status"] == "Failure"
     while "conversation deleted" not in client.names():
         client.poll()
+
+
+# Invitations into meetings
+
+
+AVAILABLE = {"supportedModalities": ["Audio", "Messaging"], "audioPreference": "VoipAudio"}
+
+
+@pytest.fixture
+def both(serve):
+    """Two clients of the user, to whom somebody has sent an invitation into a meeting."""
+    served = serve(ring_timeout=20.0)
+    client, other = served.connect(), served.connect()
+    for one in (client, other):
+        one.sign_in(EndpointId=f"desk-{id(one)}")
+        assert one.post(one.application["_embedded"]["me"]["_links"]["makeMeAvailable"]["href"], **AVAILABLE).is_success
+    withdraw = served.emulator.invite_to_meeting("sip:grace@sandbox.test", subject="compilers")
+    for one in (client, other):
+        one.until("onlineMeetingInvitation started")
+    return client, other, withdraw
+
+
+def ended(client):
+    done = client.until("onlineMeetingInvitation completed")
+    return done.raw["status"], done.raw.get("reason", {}).get("subcode"), done.body["state"]
+
+
+def test_an_invitation_into_a_meeting_is_for_the_first_client_that_takes_it(both):
+    client, other, _ = both
+    asked = client.last("onlineMeetingInvitation")
+    assert (asked["direction"], asked["subject"], "operationId" in asked) == ("Incoming", "compilers", False)
+    assert asked["_embedded"]["from"]["uri"] == "sip:grace@sandbox.test"
+    assert {"accept", "decline"} < set(asked["_links"])
+    assert (client.last("conversation")["state"], client.last("conversation")["activeModalities"]) == ("Incoming", [])
+    assert client.post(asked["_links"]["accept"]["href"]).status_code == 204
+    assert client.post(asked["_links"]["accept"]["href"]).status_code == 409
+
+    assert ended(client) == ("Success", None, "Connected")
+    assert client.last("conversation")["state"] == "Conferenced"
+    assert (view(client, "leaders"), view(client, "attendees")) == (["grace"], ["Ada Lovelace"])
+    assert ended(other) == ("Failure", "ConnectedElsewhere", "Failed")
+    assert other.last("conversation")["state"] == "Disconnected"
+
+
+@pytest.mark.parametrize(("reason", "other_ends"), [("Local", False), ("Global", True)])
+def test_an_invitation_into_a_meeting_is_declined_for_one_client_or_for_all(both, reason, other_ends):
+    client, other, withdraw = both
+    decline = client.link("onlineMeetingInvitation", "decline")
+    assert client.post(decline, reason="Bored").json()["subcode"] == "ParameterValidationFailure"
+    assert client.post(decline, reason=reason).status_code == 204
+
+    assert ended(client)[1:] == ("Declined", "Declined")
+    if other_ends:
+        assert ended(other)[1:] == ("Declined", "Declined")
+    else:
+        withdraw()
+        assert ended(other)[1:] == ("Canceled", "Cancelled")
+
+
+def test_an_invitation_into_a_meeting_ends_with_its_conversation_or_in_time(both):
+    client, other, _ = both
+    assert client.delete(client.link("onlineMeetingInvitation", "conversation")).status_code == 204
+
+    assert ended(client)[1:] == ("Declined", "Declined")
+    assert ended(other)[1:] == ("Missed", "Failed")
+
+
+def test_whoever_leaves_the_lobby_is_not_let_in_any_more(client, served):
+    guest = knock(client, served)
+    assert guest.delete(guest.link("onlineMeetingInvitation", "conversation")).status_code == 204
+
+    assert ended(guest)[1:] == ("Canceled", "Cancelled")

@@ -33,6 +33,7 @@ def test_a_call_is_told_in_the_documented_order(client):
         "localParticipant added",
         "phoneAudio updated",
         "phoneAudioInvitation updated",
+        "messaging updated",
         "participant added",
         "participantAudio added",
         "participantAudio added",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -32,7 +33,8 @@ from telco_bridge.provider import (
     Unmute,
     Unsupported,
 )
-from telco_bridge_ucwa.encode import NotCached, WireRequest, address, encode
+from telco_bridge_ucwa.encode import NotCached, WireRequest, encode
+from telco_bridge_ucwa.parties import address
 from telco_bridge_ucwa.resources import Operation, Purpose, Resources
 from telco_bridge_ucwa.wire import Event, parse_resource, with_query
 
@@ -344,6 +346,61 @@ def test_phone_audio_is_stopped_without_a_reason():
     (request,) = encode(stop("phoneAudio", reason=TerminationReason.NORMAL), known(phone=["stopPhoneAudio"]))
 
     assert (request.what, request.query, request.body) == ("stopPhoneAudio", (), None)
+
+
+def messaging(*links):
+    resources = known()
+    modality = resource("messaging", f"{C}/messaging", links, state="Connected")
+    resources.put(replace(modality, links={**modality.links, "conversation": (C,)}), 2.0)
+    return resources
+
+
+WRITES = StartMedia(id="start-1", call="call-1", ref=C, modality=Modality.MESSAGING)
+MESSAGES = StreamTarget(StreamId("messaging", 1), Modality.MESSAGING, Transport.UNKNOWN)
+
+
+def test_messages_are_started_without_a_target_and_with_the_first_one_where_it_is_given():
+    (plain,) = encode(WRITES, messaging("addMessaging"), phone_number=None)
+    (said,) = encode(replace(WRITES, native={"message": "Hi + bye"}), messaging("addMessaging"), phone_number=None)
+
+    assert (plain.what, plain.href, plain.body) == (
+        "addMessaging",
+        f"{C}/messaging/x-addMessaging?k=1",
+        {"operationId": "start-1"},
+    )
+    assert plain.operation == Operation(
+        id="start-1", purpose=Purpose.START, slots=frozenset({"messaging"}), to="", ref=C
+    )
+    assert said.body["_links"] == {"message": {"href": "data:text/plain;charset=utf-8,Hi%20%2B%20bye"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "links", "fact"),
+    [
+        (replace(WRITES, offer=OFFER), ["addMessaging"], Unsupported),
+        (WRITES, ["stopMessaging"], TooLate),
+        (replace(WRITES, native={"to": "sip:bob@example.org"}), ["addMessaging"], Refused),
+        (replace(WRITES, native={"message": ""}), ["addMessaging"], Refused),
+        (StopMedia(id="stop-1", call="call-1", ref=C, streams=(MESSAGES,)), ["addMessaging"], TooLate),
+    ],
+)
+def test_messages_that_cannot_be_started_or_stopped_send_nothing(command, links, fact):
+    with pytest.raises(fact):
+        encode(command, messaging(*links), phone_number=None)
+
+
+def test_messages_are_stopped_without_a_reason_or_withdrawn():
+    stop = StopMedia(id="stop-1", call="call-1", ref=C, streams=(MESSAGES,))
+    resources = messaging()
+    resources.expect(Operation(id="start-1", purpose=Purpose.START, slots=frozenset({"messaging"}), to="", ref=C))
+    pending = resource("messagingInvitation", "/app/m1", ["cancel"], operationId="start-1", state="Connecting")
+    resources.put(replace(pending, links={**pending.links, "conversation": (C,)}), 3.0)
+
+    (stopped,) = encode(stop, messaging("stopMessaging"), phone_number=None)
+    (withdrawn,) = encode(stop, resources, phone_number=None)
+
+    assert (stopped.what, stopped.query, stopped.body) == ("stopMessaging", (), None)
+    assert (withdrawn.what, withdrawn.href) == ("cancel", "/app/m1/x-cancel?k=1")
 
 
 def test_all_audio_is_stopped_wherever_it_flows():

@@ -126,6 +126,8 @@ def view(*offered, live=()):
         (view("stopPhoneAudio", "holdPhoneAudio"), {Capability.STOP_AUDIO, Capability.HOLD}),
         (view("resumePhoneAudio"), {Capability.RESUME}),
         (view("addPhoneAudio"), {Capability.START_AUDIO}),
+        (view("addMessaging"), {Capability.START_MESSAGING}),
+        (view("stopMessaging", "sendMessage"), {Capability.STOP_MESSAGING}),
         (view("addAudio", "addVideo"), {Capability.START_AUDIO, Capability.START_VIDEO}),
         (view("stopAudio", live=["audio"]), {Capability.STOP_AUDIO, Capability.STOP_REASON}),
         (view("stopVideo", live=["video"]), {Capability.STOP_VIDEO, Capability.STOP_REASON}),

@@ -561,6 +561,18 @@ async def test_a_read_takes_the_conversation_and_its_modalities():
     assert report.offered == {"holdPhoneAudio", "addAudio"}
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(403, json={"code": "Forbidden"}), ok(resource(f"{C}/im", {}))])
+async def test_a_read_tells_of_a_call_whose_user_may_not_write_messages(answer):
+    whole = resource(C, {"messaging": f"{C}/im"}, {"phoneAudio": PHONE}, state="Connected", activeModalities=["Audio"])
+    server = with_answers({f"GET {C}": ok(whole), f"GET {C}/im": answer})
+
+    async with signed_in(server) as (session, _):
+        report = await session.read(C)
+
+    assert [s.slot for s in report.streams if s.state is not None] == ["phoneAudio"]
+    assert f"GET {C}/im" in server.sent()
+
+
 async def test_a_read_uses_what_is_embedded():
     whole = resource(C, {}, {"phoneAudio": PHONE}, state="Connected", activeModalities=["Audio"])
     server = with_answers({f"GET {C}": ok(whole)})
@@ -811,11 +823,20 @@ async def test_an_expired_application_is_not_made_again():
     assert server.sent(after="GET /user").count("POST /apps") == 1
 
 
-async def test_a_conversation_that_has_gone_says_nothing_of_a_call_that_another_may_take_over():
+@pytest.mark.parametrize(
+    ("word", "kept", "told"),
+    [
+        ("Connecting", True, []),
+        ("Connected", True, [CallState.CONNECTED, None]),
+        ("Declined", True, [CallState.ENDED]),
+        (None, False, []),
+    ],
+)
+async def test_a_conversation_that_has_gone_says_nothing_of_a_call_that_another_may_take_over(word, kept, told):
     av = resource(f"{C}/av", {"conversation": C}, state="Connected")
     named = {"conversation": "/app/c2", "replacesAudioVideo": f"{C}/av"}
     invited = resource("/app/i2", named, rel="audioVideoInvitation", state="Connecting", direction="Incoming")
-    told = [
+    happened = [
         ("added", "conversation", C, CONVERSATION),
         ("updated", "audioVideo", f"{C}/av", av),
         ("started", "audioVideoInvitation", "/app/i2", invited),
@@ -823,17 +844,23 @@ async def test_a_conversation_that_has_gone_says_nothing_of_a_call_that_another_
     ]
     events = [
         {"type": kind, "link": {"rel": rel, "href": href}, **({"_embedded": {rel: body}} if body else {})}
-        for kind, rel, href, body in told
+        for kind, rel, href, body in happened
     ]
     sender = {"rel": "communication", "href": "/app/communication", "events": events}
     package = {"_links": {"next": {"href": "/app/events?ack=2"}}, "sender": [sender]}
     server = with_answers({"GET /app/events": [ok(package)], f"GET {C}": problem(404, code="NotFound")})
+    if word is not None:
+        server.answers["GET /app/i2"] = ok({**invited, "state": word})
 
-    async with signed_in(server) as (session, _), anyio.create_task_group() as tasks:
+    async with signed_in(server) as (session, host), anyio.create_task_group() as tasks:
         tasks.start_soon(session.run)
         await anyio.wait_all_tasks_blocked()
+        before = len(host.facts)
         read = await session.read(C)
+        again = await session.read(C)
         tasks.cancel_scope.cancel()
 
-    assert isinstance(read, CallReport)
-    assert (read.ref, read.state) == (C, None)
+    assert isinstance(read, CallReport if kept else Gone)
+    assert isinstance(again, CallReport if word == "Connecting" else Gone)
+    assert not kept or (read.ref, read.state) == (C, None)
+    assert [fact.state for fact in host.facts[before:] if isinstance(fact, CallReport)] == told

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 import random
+import threading
 from base64 import b64decode
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -259,3 +261,33 @@ def test_windows_sign_in_is_one_identity_among_the_others(identity):
 )
 def test_the_emulators_digest_is_that_of_the_rfc(text, digest):
     assert _md4(text.encode()).hex() == digest
+
+
+async def test_the_messages_of_a_handshake_are_in_no_log(caplog):
+    wire = Wire(offered("NTLM"), offered(challenged()), TICKET)
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("spnego._ntlm").setLevel(logging.DEBUG)
+
+    try:
+        async with signed(wire) as client:
+            await client.send("GET", f"{HOST}/apps")
+        logging.getLogger("spnego._ntlm").debug("for somebody else")
+    finally:
+        logging.getLogger("spnego._ntlm").setLevel(logging.NOTSET)
+
+    proof = wire.proofs()[-1].partition(" ")[2]
+    assert proof.startswith(SECOND)
+    assert proof not in caplog.text
+    assert FIRST not in caplog.text
+    assert "for somebody else" in caplog.text
+
+
+async def test_a_ticket_that_never_comes_holds_up_nothing_for_ever(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(windows, "_PATIENCE", 0.01)
+    monkeypatch.setattr("spnego.client", lambda *_, **__: release.wait(5))
+
+    async with signed(Wire(offered("NTLM"))) as client:
+        with pytest.raises(AuthenticationFailed, match="no ticket for"):
+            await client.send("GET", f"{HOST}/apps")
+    release.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from telco_bridge.sandbox.emulator import ASGIApp, Emulator, Fault
@@ -12,6 +12,7 @@ from .application import Application
 from .discovery import Discovery
 from .errors import UcwaError
 from .front import Front
+from .meeting_invitation import MeetingInvitation
 from .pool import Pool
 from .settings import Settings, Stop
 from .tickets import Tickets
@@ -22,18 +23,29 @@ __all__ = ["UcwaEmulator"]
 class UcwaEmulator(Emulator):
     """UCWA 2.0 in JSON and XML for one user, served by `telco_bridge.serving.Server`.
 
-    Times are in seconds of the network's clock. `absolute_links` is the share of links that carry the host;
-    `embedded=False` makes every event a bare link; `withheld` names links that are never offered; `pool_host` puts the
-    applications on another host name than discovery, with tokens of its own; `grants` are the ways to a token that it
-    names, of which it gives tokens for all but `passive`; the Windows domain is the first word of the SIP domain.
-    `token_refusal` is 401, or the 403 with a challenge with which real servers refuse the token of another host;
-    `takes_voip=False` lets the user take phone audio alone, as older servers do; `allowed_origins` are the web pages
-    that may send requests, and `batch_limit` is how many requests all batches may hold at once.
-    `own_phone_answers_after` is when the user picks up the own phone that phone audio rings first (None: never).
+    Times are in seconds of the network's clock. The user is `username` with `password`, `name` and `phone_number`. The
+    same `seed` and the same requests make the same addresses, ids and answers. `absolute_links` is the share of links
+    that carry the host; `embedded=False` makes every event a bare link; `bom` puts a byte order mark before each JSON;
+    `withheld` names links that are never offered; `pool_host` puts the applications on another host name than
+    discovery, with tokens of its own; `grants` are the ways to a token that it names, of which it gives tokens for all
+    but `passive`; the Windows domain is the first word of the SIP domain. Tokens live for `token_lifetime`, those of
+    guests for `guest_token_lifetime`. `token_refusal` is 401, or the 403 with a challenge with which real servers
+    refuse the token of another host; `takes_voip=False` lets the user take phone audio alone, as older servers do;
+    `allowed_origins` are the web pages that may send requests, and `batch_limit` is how many requests all batches may
+    hold at once. `ends_with_last_modality=False` keeps a conversation that has lost its media.
+
+    A call rings for `ring_timeout`, and `own_phone_answers_after` is when the user picks up the own phone that phone
+    audio rings first (None: never). The other party thinks for `add_media_takes` about what it is offered during a
+    call; phone audio is `Disconnecting` for `hang_up_takes`; a call of two becomes a conference in `escalation_takes`.
     `provisional_answers` is how many endpoints let media flow early, and `answered_by` names for a called address, such
-    as `tel:+15550100`, who answers in its place. An application ends when nobody has polled for `inactive_after`, and
-    when its user is available, in no call, and has not been reported active for `activity_within`; after `resume_after`
-    without a poll it goes on without its calls. `applications_allowed` is how many a user may have.
+    as `tel:+15550100`, who answers in its place. `conference_uri` is a meeting that guests join with `conference_key`,
+    and wait in its lobby unless `guests_wait` is false. An application ends when nobody has polled for
+    `inactive_after`, and when its user is available, in no call, and has not been reported active for
+    `activity_within`; after `resume_after` without a poll it goes on without its calls. `applications_allowed` is how
+    many a user may have.
+
+    Old things are forgotten in the end: of an application, all but the newest thousand invitations that are decided;
+    of meetings that nobody is in, all but a hundred; of addresses where nothing is any more, all but 20 000.
 
     Faults are ordered by the rel of the link that is used (`"POST startPhoneAudio"`, `"GET events"`) and for events by
     `"event phoneAudio updated"`. The `cancel` of an invitation has the address of the modality's stop, and its name.
@@ -157,18 +169,42 @@ class UcwaEmulator(Emulator):
 
     @property
     def stops(self) -> list[Stop]:
-        """Every request to stop audio or video that was accepted, oldest first, with its reason."""
-        return self._pool.stops
+        """The requests to stop audio or video that were accepted, with their reasons: the newest 10 000 in order."""
+        return list(self._pool.stops)
 
     @property
     def diagnoses(self) -> list[tuple[str | None, str | None]]:
-        """What clients reported of their media: error codes with their subcodes, oldest first."""
-        return self._pool.diagnoses
+        """What clients reported of their media, error codes with their subcodes: the newest 10 000 in order."""
+        return list(self._pool.diagnoses)
 
     @property
     def applications(self) -> list[Application]:
         """The applications that run, oldest first."""
-        return self._pool.applications
+        return self._discovery.running
+
+    def invite_to_meeting(self, inviter: str, *, uri: str | None = None, subject: str = "") -> Callable[[], None]:
+        """Invite the user into a meeting, soon: the one of that URI, else a new one that `inviter` holds.
+
+        It reaches the clients that are available then. Call what is returned to take the invitation back.
+        """
+        conferences, directory = self._discovery.conferences, self._pool.directory
+        place = uri or f"{inviter};gruu;opaque=app:conf:focus:id:{directory.word(8).upper()}"
+        sent: list[MeetingInvitation] = []
+
+        def send() -> None:
+            is_new = place not in conferences
+            conference = conferences.hold(uri=place, subject=subject)
+            if is_new:
+                conference.organizer = inviter
+            sent.append(MeetingInvitation(self._pool, conference, inviter, subject=subject))
+            sent[0].send(self._discovery.running)
+
+        def withdraw() -> None:
+            for invitation in sent:
+                invitation.withdraw()
+
+        self.post(send)
+        return lambda: self.post(withdraw)
 
     def move_pool(self, host: str) -> None:
         """Move the user to a pool on that host name: applications end, and the one before says that it cannot redirect.
@@ -178,7 +214,7 @@ class UcwaEmulator(Emulator):
         self.post(lambda: self._move(host))
 
     def _move(self, host: str) -> None:
-        for application in list(self._pool.applications):
+        for application in list(self._discovery.running):
             application.close(UcwaError(410, "Gone", "CannotRedirect", "The user has been moved to another pool."))
         self._pool.move(host)
 
@@ -199,6 +235,6 @@ class UcwaEmulator(Emulator):
 
     async def stopped(self) -> None:
         """The server is about to stop: calls end, and whoever polls is told that the service is not available."""
-        for application in list(self._pool.applications):
+        for application in list(self._discovery.running):
             application.close(UcwaError(503, "ServiceUnavailable", None, "The server is shutting down."))
         await super().stopped()

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from telco_bridge.sandbox.clock import Timer
 
+from . import links
 from .answers import Answer
 from .arrival import listen
 from .channel import Channel, Event, Priority
 from .communication import Communication
+from .conference import Conferences
 from .directory import Handler, Place
 from .errors import JSON, UcwaError, conflict, not_found
 from .inputs import Ask
@@ -29,15 +31,18 @@ class Client:
     endpoint_id: str
     instance_id: str | None
     type: str | None
-    guest: bool = False
+    guest: str | None = None
+    """Who it is that may only join a meeting; None: the user."""
 
 
 class Application:
-    """The `application` resource, and everything that lives and ends with it."""
+    """The `application` resource, and everything that lives and ends with it. It is `among` all others that run."""
 
-    def __init__(self, pool: Pool, client: Client) -> None:
+    def __init__(self, pool: Pool, client: Client, *, among: list[Application], conferences: Conferences) -> None:
         self.pool = pool
         self.client = client
+        self.conferences = conferences
+        self._among = among
         self.gone: UcwaError | None = None
         self._id = pool.digits()
         self._etag = pool.digits()
@@ -51,7 +56,7 @@ class Application:
         self.channel = Channel(pool, self, idle=self._resumes, abandon=self._abandon)
         self.me = Me(self)
         self.communication = Communication(self)
-        listen(pool)
+        listen(pool, among)
         self._watch: Timer = pool.after(min(pool.settings.inactive_after, pool.settings.activity_within), self._expire)
 
     def place(
@@ -106,7 +111,7 @@ class Application:
             "id": self._id,
             "instanceId": client.instance_id,
         }
-        shown = {rel: place.link() for rel, place in self._links.items()}
+        shown = {rel: self._links[rel].link() for rel in self.pool.offers(links.APPLICATION)}
         return {
             "rel": "application",
             **{name: value for name, value in given.items() if value is not None},
@@ -127,7 +132,8 @@ class Application:
         self._watch.cancel()
         self._abandon()
         self.channel.close(error)
-        self.pool.applications.remove(self)
+        self._among.remove(self)
+        self.pool.directory.release(self, error)
 
     def _delete(self, _: Ask) -> Answer:
         self.close(not_found("The application was deleted.", "ApplicationNotFound"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from telco_bridge.media import Modality
@@ -24,17 +25,20 @@ __all__ = ["Arrival", "listen"]
 _AUDIO = frozenset({Modality.AUDIO})
 
 
-def listen(pool: Pool) -> None:
-    """Take the calls that the network has for the user, by SIP address or by number."""
+def listen(pool: Pool, applications: Sequence[Application]) -> None:
+    """Take the calls that the network has for the user, by SIP address or by number, to those of the applications."""
     for address in (pool.settings.uri, pool.settings.phone_number):
-        pool.exchange.register(address, lambda leg: Arrival(pool, leg).announce())
+        pool.exchange.register(address, lambda leg: Arrival(pool, leg, applications).announce())
 
 
 class Arrival:
     """One call from outside, with the invitations that it has become: at most one for each client."""
 
-    def __init__(self, pool: Pool, leg: Leg, *, replaces: CallModality | None = None) -> None:
+    def __init__(
+        self, pool: Pool, leg: Leg, applications: Sequence[Application] = (), *, replaces: CallModality | None = None
+    ) -> None:
         self._pool = pool
+        self._applications = applications
         self._replaces = replaces
         self._leg = leg
         self._ringing: list[CallModality] = []
@@ -109,7 +113,7 @@ class Arrival:
     def _ring(self) -> None:
         if self._leg.state is LegState.DOWN:
             return
-        reached = [application for application in self._pool.applications if self._reaches(application)]
+        reached = [application for application in self._applications if self._reaches(application)]
         if self._replaces is not None:
             reached = [self._replaces.conversation.application] if self._replaces.live else []
         if not reached:
@@ -138,11 +142,11 @@ class Arrival:
         )
         replaced = self._replaces
         by_phone = communication.prefers_phone if replaced is None else replaced.pstn
-        also = self._succession(application)
         offered = _AUDIO if by_phone else self._leg.media
         if not by_phone and replaced is None:
             offered &= communication.voip_modalities
         conversation = communication.receive(wanted, offered)
+        also = self._succession(conversation)
         modality = conversation.phone_audio if by_phone else conversation.audio_video
         self._ringing.append(modality)
         if by_phone:
@@ -154,13 +158,13 @@ class Arrival:
         else:
             conversation.audio_video.ring(conversation.audio_video.invited(offered, also), self)
 
-    def _succession(self, application: Application) -> dict[str, str]:
+    def _succession(self, conversation: Conversation) -> dict[str, str]:
         """The links that name the call whose place this one takes, and who hands it over."""
         if self._replaces is None:
             return {}
         rel, mover = self._replaces.place.rel, self._replaces.conversation.remote
         contact: JSON = {"rel": "contact", "uri": mover.uri, "name": mover.name}
-        place = application.place(
+        place = conversation.keep(
             "transferredBy", get=lambda ask: Answer(200, {**contact, "_links": {"self": ask.place.link()}})
         )
         links = {f"replaces{rel[0].upper()}{rel[1:]}": self._replaces.place.link(), "transferredBy": place.link()}

@@ -247,12 +247,12 @@ class Channel:
 
     async def _poll(self, ask: Ask) -> Answer:
         ack = ask.number("ack", minimum=0)
-        if ack is None:
+        if ack is None or not ack.is_integer():
             ask.wrong("ack")
         self._remember(ask)
         ask.check()
         if self._closed is not None:
-            raise self._closed
+            raise self._closed.with_traceback(None)
         take = self._pool.faults.take
         options = take(Fault.OVERFLOW_EVENTS, _OPERATION)
         if options is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from telco_bridge.media import Modality
@@ -13,18 +14,28 @@ from .channel import Priority
 from .conversation import Conversation
 from .errors import JSON, UcwaError, conflict, invalid
 from .inputs import Ask
-from .invitation import Wanted
+from .invitation import Invitation, Wanted
 from .me import MODALITIES
 from .media_settings import media_policies, media_relay_access
 from .meeting import join_meeting
 
 if TYPE_CHECKING:
     from .application import Application
+    from .conference import Conferences
     from .pool import Pool
 
 __all__ = ["IMPORTANCES", "Communication"]
 
 IMPORTANCES = ("Normal", "Urgent", "Emergency")
+_UNSET: JSON = {
+    "supportedModalities": [],
+    "supportedMessageFormats": [],
+    # UCWA documents VoipAudio as the default; real servers answer PhoneAudio.
+    "audioPreference": "PhoneAudio",
+    "conversationHistory": "Disabled",
+}
+_INVITATIONS_REMEMBERED = 1_000
+_IDS_REMEMBERED = 10_000
 _PLEASE = "please pass this in a PUT request"
 _AUDIO = frozenset({Modality.AUDIO})
 _VIDEO = frozenset({Modality.VIDEO})
@@ -37,16 +48,11 @@ class Communication:
     def __init__(self, application: Application) -> None:
         self._application = application
         self.conversations: list[Conversation] = []
-        self._operations: set[str] = set()
+        self._operations: dict[str, None] = {}
+        self._invitations: deque[Invitation] = deque()
         self._put_token = application.pool.guid()
         self.etag = application.pool.digits()
-        self._settings: JSON = {
-            "supportedModalities": [],
-            "supportedMessageFormats": ["Plain"],
-            # UCWA documents VoipAudio as the default; real servers answer PhoneAudio.
-            "audioPreference": "PhoneAudio",
-            "conversationHistory": "Disabled",
-        }
+        self._settings: JSON = _UNSET | {"supportedMessageFormats": ["Plain"]}
         place = application.place
         self.place = place("communication", get=self._get, put=self._put)
         self._links = {
@@ -67,6 +73,11 @@ class Communication:
     def pool(self) -> Pool:
         """The pool that the application runs on."""
         return self._application.pool
+
+    @property
+    def conferences(self) -> Conferences:
+        """The meetings of the server."""
+        return self._application.conferences
 
     @property
     def phone_number(self) -> str | None:
@@ -90,6 +101,11 @@ class Communication:
         return frozenset(_MEDIA[word] for word in self._supported if word in _MEDIA)
 
     @property
+    def formats(self) -> list[str]:
+        """The formats of messages that the client takes."""
+        return cast("list[str]", self._settings["supportedMessageFormats"])
+
+    @property
     def _supported(self) -> list[str]:
         return cast("list[str]", self._settings["supportedModalities"])
 
@@ -101,7 +117,7 @@ class Communication:
 
     def body(self) -> JSON:
         """Return the resource."""
-        offered = links.COMMUNICATION_OF_A_GUEST if self._application.client.guest else links.COMMUNICATION
+        offered = links.COMMUNICATION if self._application.client.guest is None else links.COMMUNICATION_OF_A_GUEST
         shown = {rel: self._links[rel].link() for rel in self._application.pool.offers(offered)}
         if "startAudioVideo" in shown:
             shown["startAudioVideo"]["revision"] = "2"
@@ -153,8 +169,8 @@ class Communication:
             ask.wrong(self._put_token, "Required")
         ask.check()
         own = addresses.own_number(number) if number is not None else None
-        self._settings = {"conversationHistory": self._settings["conversationHistory"]}
-        self.take(modalities=modalities or [], formats=formats or [], preference=preference, phone_number=own)
+        self._settings = dict(_UNSET)
+        self.take(modalities=modalities, formats=formats, preference=preference, phone_number=own)
         answer = self._get(ask)
         answer.then = self.updated
         return answer
@@ -186,7 +202,15 @@ class Communication:
         if operation_id is not None:
             if operation_id in self._operations:
                 raise conflict("An operation of that id exists already.", "AlreadyExists")
-            self._operations.add(operation_id)
+            self._operations[operation_id] = None
+            if len(self._operations) > _IDS_REMEMBERED:
+                del self._operations[next(iter(self._operations))]
+
+    def invited(self, invitation: Invitation) -> None:
+        """Remember an invitation, so that it can be fetched when it is decided, too: the newest of them."""
+        self._invitations.append(invitation)
+        while len(self._invitations) > _INVITATIONS_REMEMBERED and not self._invitations[0].pending:
+            self._invitations.popleft().retire()
 
     def own_phone(self, ask: Ask) -> str:
         """Return the user's own number that phone audio rings: the request's, else the one given before."""
@@ -197,14 +221,15 @@ class Communication:
             raise invalid(phoneNumber="Required")
         return self.phone_number
 
-    def open_meeting(self, wanted: Wanted) -> Conversation:
-        """Open a conversation that leads into a meeting."""
-        conversation = Conversation(self._application, wanted, meeting=True)
+    def open_meeting(self, wanted: Wanted, *, incoming: bool = False) -> Conversation:
+        """Open a conversation that leads into a meeting; `incoming` says that somebody invites the user there."""
+        offered = frozenset[Modality]() if incoming else None
+        conversation = Conversation(self._application, wanted, incoming=offered, meeting=True)
         self.conversations.append(conversation)
         return conversation
 
     def _join(self, ask: Ask) -> Answer:
-        return join_meeting(ask, self, IMPORTANCES, guest=self._application.client.guest)
+        return join_meeting(ask, self, IMPORTANCES, guest=self._application.client.guest is not None)
 
     def derive(self, wanted: Wanted) -> Conversation:
         """Open a conversation with whoever answers in somebody else's place."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from telco_bridge.media import Modality
 from telco_bridge.sandbox.exchange import Leg, LegEvent, LegState
@@ -11,15 +11,65 @@ from telco_bridge.sandbox.numbers import Behaviour
 
 from .errors import JSON
 from .outcomes import DENIED, EJECTED
-from .participant import Party, name_of
+from .party import Party, name_of
+from .pool import Pool
 
-if TYPE_CHECKING:
-    from .conversation import Conversation
-    from .pool import Pool
+__all__ = ["Conference", "Conferences", "Room", "Shown"]
 
-__all__ = ["Conference"]
-
+_EMPTY_REMEMBERED = 100
+"""How many meetings are known still, though nobody is in them."""
 _FOCUS = Behaviour(what="takes everybody who calls in", rings_after=0.0, answers_after=0.1, video=True)
+
+
+class Shown(Protocol):
+    """A party as one room shows it."""
+
+    def tell_media(self, modality: Modality, type: str) -> None: ...  # noqa: A002 - UCWA's own word
+
+
+class Room(Protocol):
+    """A conversation of a client, as far as the conference that it is in has to do with it."""
+
+    def participant(self, party: Party) -> Shown: ...
+
+    def shows(self, party: Party) -> None: ...
+
+    def shows_no_more(self, party: Party) -> None: ...
+
+    def shows_moved(self, party: Party, *, before: str) -> None: ...
+
+    def admitted(self) -> None: ...
+
+    def dismissed(self, reason: JSON) -> None: ...
+
+    def capabilities_changed(self) -> None: ...
+
+    def changed(self) -> None: ...
+
+
+class Conferences:
+    """The online meetings of one server: all that somebody is in, and the newest of the others."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._known: dict[str, Conference] = {}
+
+    def __iter__(self) -> Iterator[Conference]:
+        return iter(list(self._known.values()))
+
+    def __contains__(self, uri: str) -> bool:
+        return uri in self._known
+
+    def hold(self, *, uri: str | None = None, subject: str = "") -> Conference:
+        """Return a conference of the user's own: the one of that URI, else a new one."""
+        own = self._pool.settings.uri
+        if uri is None:
+            uri = f"{own};gruu;opaque=app:conf:focus:id:{self._pool.directory.word(8).upper()}"
+        if uri not in self._known:
+            for empty in [one for one in self if not one.parties][:-_EMPTY_REMEMBERED]:
+                self._known.pop(empty.uri).close()
+            self._known[uri] = Conference(self._pool, uri=uri, organizer=own, subject=subject)
+        return self._known[uri]
 
 
 class Conference:
@@ -35,15 +85,19 @@ class Conference:
         self.subject = subject
         self.id = uri.rpartition(":")[2]
         self.parties: list[Party] = []
-        self.rooms: dict[Conversation, Party] = {}
+        self.rooms: dict[Room, Party] = {}
         self.audience_locked = False
         self.audience_writes = True
         pool.exchange.set_behaviour(uri, _FOCUS)
         pool.exchange.register(uri, lambda leg: pool.post(lambda: self._dialled_in(leg)))
 
+    def close(self) -> None:
+        """Nobody can call it any more."""
+        self._pool.exchange.forget(self.uri)
+
     # Who comes and goes
 
-    def attend(self, room: Conversation, party: Party) -> None:
+    def attend(self, room: Room, party: Party) -> None:
         """A client's user comes in, or waits in the lobby."""
         self.rooms[room] = party
         self.enter(party)
@@ -55,7 +109,7 @@ class Conference:
             if own is not party and party in self.people(room):
                 room.shows(party)
 
-    def people(self, room: Conversation) -> list[Party]:
+    def people(self, room: Room) -> list[Party]:
         """Whom that conversation shows."""
         own = self.rooms.get(room)
         if own is None or own.in_lobby:
@@ -70,32 +124,37 @@ class Conference:
         self.enter(party)
         self.call(party, leg)
 
-    def call(self, party: Party, leg: Leg) -> None:
-        """Somebody who was called, by the conference or before there was one, is in it by that call."""
-        party.leg = leg
+    def call(self, party: Party, *legs: Leg) -> None:
+        """Somebody is in it by these calls, for as long as one of them is up: made by it, or before there was one."""
         with self._pool.exchange.lock:
-            leg.watcher = lambda _, event: self._watch(party, event)
-            gone = leg.state is LegState.DOWN
-        if gone:
+            for leg in legs:
+                leg.watcher = lambda leg, event: self._watch(party, leg, event)
+            party.legs += [leg for leg in legs if leg.state is not LegState.DOWN]
+        if not party.legs:
             self.leave(party)
 
-    def _watch(self, party: Party, event: LegEvent) -> None:
+    def _watch(self, party: Party, leg: Leg, event: LegEvent) -> None:
         if event is LegEvent.CLEARED:
-            self._pool.post(lambda: self.leave(party))
+            self._pool.post(lambda: self._cleared(party, leg))
+
+    def _cleared(self, party: Party, leg: Leg) -> None:
+        party.legs = [other for other in party.legs if other is not leg]
+        if not party.legs:
+            self.leave(party)
 
     def leave(self, party: Party) -> None:
         """Somebody is not there any more."""
         if party not in self.parties:
             return
         self.parties.remove(party)
-        party.leg = None
+        party.legs = []
         for room in list(self.rooms):
             if self.rooms[room] is not party:
                 room.shows_no_more(party)
         party.uses.clear()
         party.muted.clear()
 
-    def vacate(self, room: Conversation) -> None:
+    def vacate(self, room: Room) -> None:
         """A client's user leaves."""
         party = self.rooms.pop(room, None)
         if party is not None:
@@ -107,9 +166,9 @@ class Conference:
 
     def _dismiss(self, party: Party, reason: JSON) -> None:
         room = next((room for room, own in self.rooms.items() if own is party), None)
-        leg = party.leg
+        legs = party.legs
         self.leave(party)
-        if leg is not None:
+        for leg in legs:
             leg.hang_up(by=leg.ours)
         if room is not None:
             room.dismissed(reason)
@@ -181,7 +240,7 @@ class Conference:
         if modality in party.uses:
             self.everywhere(lambda room: room.participant(party).tell_media(modality, "updated"), party)
 
-    def everywhere(self, tell: Callable[[Conversation], None], party: Party) -> None:
+    def everywhere(self, tell: Callable[[Room], None], party: Party) -> None:
         """Tell every conversation that shows somebody."""
         for room in list(self.rooms):
             if party in self.people(room):

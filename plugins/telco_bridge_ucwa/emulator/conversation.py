@@ -12,19 +12,23 @@ from .answers import Answer
 from .audio_video import AudioVideo
 from .directory import Handler, Place
 from .errors import JSON, conflict
-from .escalation import add_participant
+from .escalation import Calling, add_participant
 from .inputs import Ask
 from .invitation import Invitation, Wanted
-from .meeting import hold_conference, meeting_body, places_of
-from .outcomes import CANCELLED, DENIED
-from .participant import Participant, Party, name_of
+from .meeting import meeting_body, places_of
+from .messaging import Messaging
+from .outcomes import CANCELLED, DENIED, REMOTE_HANG_UP, Outcome
+from .participant import Participant
+from .party import Party, name_of
 from .phone_audio import PhoneAudio
 
 if TYPE_CHECKING:
     from .application import Application
-    from .conference import Conference
+    from .conference import Conference, Shown
 
 __all__ = ["Conversation"]
+
+_MEDIA = (Modality.MESSAGING, Modality.AUDIO, Modality.VIDEO)
 
 
 class Conversation:
@@ -50,7 +54,10 @@ class Conversation:
         self._announced = False
         self._ending = False
         self._admission: Invitation | None = None
+        self._given_up: Callable[[], None] | None = None
         self._waiting: list[Callable[[], None]] = []
+        self.callings: list[Calling] = []
+        """Who is being called into it."""
         self.conference: Conference | None = None
         self._places: list[Place] = []
         self.place = self.keep("conversation", get=lambda _: Answer(200, self.body()), delete=self._delete)
@@ -61,6 +68,7 @@ class Conversation:
         self._shown = {own: self.local, self.remote.party: self.remote}
         self.phone_audio = PhoneAudio(self)
         self.audio_video = AudioVideo(self)
+        self.messaging = Messaging(self)
         self._modalities = (self.phone_audio, self.audio_video)
         # The roster is heard of through events only: UCWA documents no verb for `participants`.
         self._links = {
@@ -68,6 +76,7 @@ class Conversation:
             "participants": self.keep("participants"),
             "phoneAudio": self.phone_audio.place,
             "audioVideo": self.audio_video.place,
+            "messaging": self.messaging.place,
             "addParticipant": self.keep(
                 "addParticipant",
                 query={"conversation": self.pool.directory.word(8)},
@@ -83,11 +92,11 @@ class Conversation:
     @property
     def media(self) -> list[str]:
         """The active modalities; phone audio shows as Audio."""
-        active = self.phone_audio.media | self.audio_video.media
+        active = self.phone_audio.media | self.audio_video.media | self.messaging.media
         if self.state == "Incoming":
             # Real servers list what the caller offers.
             active |= self._offered
-        return [modality.value.capitalize() for modality in (Modality.AUDIO, Modality.VIDEO) if modality in active]
+        return [modality.value.capitalize() for modality in _MEDIA if modality in active]
 
     def keep(
         self,
@@ -134,10 +143,13 @@ class Conversation:
         body: JSON | None = None,
         inside: Place | None = None,
         title: str | None = None,
+        status: str | None = None,
         reason: JSON | None = None,
     ) -> None:
         """Tell something in the conversation's name."""
-        self.application.emit(self.place, target, type, body=body, inside=inside, title=title, reason=reason)
+        self.application.emit(
+            self.place, target, type, body=body, inside=inside, title=title, status=status, reason=reason
+        )
 
     def announce(self) -> None:
         """Tell that the conversation is there, the first time it is said."""
@@ -150,6 +162,7 @@ class Conversation:
         """A modality has connected."""
         if self.state in ("Connecting", "Incoming"):
             self.state = "Connected"
+            self.messaging.updated()
 
     def changed(self, reason: JSON | None = None) -> None:
         """Tell that its state or modalities changed."""
@@ -157,24 +170,33 @@ class Conversation:
 
     def modality_ended(self, reason: JSON | None, *, had_media: bool) -> None:
         """A modality is over: so is the conversation, if it was the last."""
+        others = any(modality.live for modality in self._modalities)
+        if reason is REMOTE_HANG_UP and self.conference is None and self.messaging.live and not others:
+            # The other party is gone altogether.
+            self.messaging.end(reason)
+            return
         stays = self.state == "Connected" and not self.pool.settings.ends_with_last_modality
         # Who is in a conference is there without media, too.
         survives = (stays or self.conference is not None) and not self._ending
-        if not survives and not any(modality.live for modality in self._modalities):
+        if not survives and not others and not self.messaging.live:
             self._finish(reason)
         elif had_media:
             self.changed(reason)
 
     def abandon(self) -> None:
         """The server lets go of it: the calls end, and nobody is told."""
-        for modality in self._modalities:
+        for modality in (*self._modalities, self.messaging):
             modality.abandon()
+        for calling in list(self.callings):
+            calling.let_go()
         if self.conference is not None:
             self.conference.vacate(self)
         self.state = "Disconnected"
         self._forget()
 
     def _finish(self, reason: JSON | None) -> None:
+        for calling in list(self.callings):
+            calling.withdraw()
         if self.conference is not None:
             self.conference.vacate(self)
         else:
@@ -202,11 +224,16 @@ class Conversation:
         return Answer(204, then=self._leave)
 
     def _leave(self) -> None:
-        live = [modality for modality in self._modalities if modality.live]
+        live = [modality for modality in (*self._modalities, self.messaging) if modality.live]
         for modality in live:
             modality.end()
         if not live and self.lives:
-            self._finish(None)
+            if self._given_up is not None:
+                self._given_up()
+            if self._admission is not None:
+                self.not_taken(CANCELLED)
+            if self.lives:
+                self._finish(None)
 
     # The conference.
 
@@ -250,7 +277,7 @@ class Conversation:
             self._shown[party] = Participant(self, party, local=False)
         return self._shown[party]
 
-    def everywhere(self, party: Party, tell: Callable[[Participant], None]) -> None:
+    def everywhere(self, party: Party, tell: Callable[[Shown], None]) -> None:
         """Tell it in every conversation that shows the party."""
         if self.conference is None:
             tell(self.participant(party))
@@ -270,21 +297,19 @@ class Conversation:
 
     def _escalated(self) -> None:
         if self.state == "Conferencing":
-            conference = hold_conference(self.pool, subject=self.wanted.subject)
+            conference = self.application.conferences.hold(subject=self.wanted.subject)
             self.local.party.role, self.local.party.organizer = "Leader", True
             self._open(conference)
             conference.enter(self.remote.party)
             conference.attend(self, self.local.party)
-            for modality in self._modalities:
-                leg = modality.join_conference(conference.uri)
-                if leg is not None:
-                    conference.call(self.remote.party, leg)
+            legs = [leg for modality in self._modalities if (leg := modality.join_conference(conference.uri))]
             self._conferenced()
             for shown in (self.local, self.remote):
                 shown.changed()
                 shown.moved("added", self._links[shown.party.view])
                 for medium in sorted(shown.party.uses):
                     shown.tell_media(medium, "updated")
+            conference.call(self.remote.party, *legs)
         waiting, self._waiting = self._waiting, []
         for then in waiting:
             then()
@@ -302,13 +327,32 @@ class Conversation:
 
     def join(self, conference: Conference, invitation: Invitation, *, waits: bool) -> None:
         """Go to a meeting: into its lobby where that is so, else into its roster."""
+        self._admission = invitation
+        invitation.started()
+        self.announce()
+        self.enter(conference, waits=waits)
+
+    def invited(self, invitation: Invitation, *, given_up: Callable[[], None]) -> None:
+        """Somebody invites the user into a meeting. `given_up` is called where the user leaves without a word."""
+        self._admission, self._given_up = invitation, given_up
+        invitation.started()
+        self.announce()
+
+    def not_taken(self, outcome: Outcome) -> None:
+        """The user does not come into the meeting."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.failed(outcome)
+        if self.lives:
+            self._finish(None)
+
+    def enter(self, conference: Conference, *, waits: bool) -> None:
+        """Come into the meeting, or into its lobby."""
         own = self.local.party
-        own.in_lobby, self._admission = waits, invitation
+        own.in_lobby = waits
         if conference.organizer == own.uri:
             own.role, own.organizer = "Leader", True
         self._open(conference)
-        invitation.started()
-        self.announce()
         conference.attend(self, own)
         if waits:
             self.state = "InLobby"
@@ -320,6 +364,7 @@ class Conversation:
         """The user is in the meeting's roster."""
         waited = self.state == "InLobby"
         self._conferenced()
+        self.messaging.updated()
         if waited:
             self.local.changed()
         for party in self.others:
@@ -342,6 +387,8 @@ class Conversation:
         if admission is not None:
             admission.failed(DENIED)
         live = [modality for modality in self._modalities if modality.live]
+        if self.messaging.live:
+            self.messaging.end(reason)
         for modality in live:
             modality.cut(reason)
         if not live and self.lives:

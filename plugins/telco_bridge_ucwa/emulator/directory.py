@@ -31,6 +31,13 @@ class Owner(Protocol):
     def gone(self) -> UcwaError | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """What is left of an owner that is gone."""
+
+    gone: UcwaError
+
+
 @dataclass(slots=True, eq=False)
 class Place:
     """One address: the link that leads to it, and what it does for each verb."""
@@ -110,7 +117,14 @@ class Directory:
     def beside(self, path: str) -> bool:
         """Whether anything is, or was, in that path's folder: then UCWA answers there, and not the web server."""
         folder = path.rpartition("/")[0]
-        return any(known.rpartition("/")[0] == folder for known in self._places)
+        return bool(folder) and any(known.rpartition("/")[0] == folder for known in self._places)
+
+    def release(self, owner: Owner, gone: UcwaError) -> None:
+        """The owner is gone, and must be remembered by nobody: for a long while its addresses say why."""
+        remembered = _Gone(gone)
+        for place in [place for place in self._places.values() if place.owner is owner]:
+            place.owner = remembered
+            self.retire(place)
 
     def retire(self, place: Place) -> None:
         """The thing at that place has ended; for a long while its address still says so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .answers import Answer
 from .application import Application, Client
+from .conference import Conferences
 from .directory import Place
 from .errors import JSON, UcwaError
 from .inputs import Ask
@@ -21,6 +22,9 @@ class Discovery:
     def __init__(self, pool: Pool, tickets: Tickets) -> None:
         self._pool = pool
         self._tickets = tickets
+        self.running: list[Application] = []
+        """The applications that run, oldest first."""
+        self.conferences = Conferences(pool)
         place = pool.directory.place
         entry = pool.entry
         self.root = place("root", path="/", absolute=True, base=entry, guarded=False, get=self._get_root)
@@ -48,7 +52,7 @@ class Discovery:
         return Answer(200, self._leading_to(self.root, self.user, self.xframe))
 
     def _get_user(self, ask: Ask) -> Answer:
-        applications = self.guests if self._tickets.is_guest(ask) else self.applications
+        applications = self.applications if self._tickets.guest(ask) is None else self.guests
         return Answer(200, self._leading_to(self.user, applications, self.xframe))
 
     @staticmethod
@@ -56,16 +60,17 @@ class Discovery:
         return Answer(200, html=_XFRAME)
 
     def _create_for_guest(self, ask: Ask) -> Answer:
-        if not self._tickets.is_guest(ask):
+        guest = self._tickets.guest(ask)
+        if guest is None:
             raise UcwaError(403, "Forbidden", None, "Only guests make applications here.")
         culture = ask.text("culture", maximum=100, required=True)
         user_agent = ask.text("userAgent", maximum=100, required=True)
         ask.check()
-        client = Client(culture or "", user_agent or "", self._pool.guid(), None, None, guest=True)
+        client = Client(culture or "", user_agent or "", self._pool.guid(), None, None, guest=guest)
         return self._made(client)
 
     def _create(self, ask: Ask) -> Answer:
-        if self._tickets.is_guest(ask):
+        if self._tickets.guest(ask) is not None:
             raise UcwaError(403, "Forbidden", "AnonymousNotAllowed", "Guests make no applications here.")
         culture = ask.text("culture", maximum=100, required=True)
         user_agent = ask.text("userAgent", maximum=100, required=True)
@@ -74,7 +79,7 @@ class Discovery:
         kind = ask.text("type", maximum=100)
         ask.check()
         client = Client(culture or "", user_agent or "", endpoint_id or "", instance_id, kind)
-        for application in self._pool.applications:
+        for application in self.running:
             if application.client == client:
                 # UCWA documents the same application for the same words; who else reads its events is replaced.
                 return Answer(200, application.body())
@@ -82,10 +87,10 @@ class Discovery:
 
     def _made(self, client: Client) -> Answer:
         allowed = self._pool.settings.applications_allowed
-        if allowed is not None and len(self._pool.applications) >= allowed:
+        if allowed is not None and len(self.running) >= allowed:
             raise UcwaError(410, "Gone", "TooManyApplications", "The user has too many applications.")
-        application = Application(self._pool, client)
-        self._pool.applications.append(application)
+        application = Application(self._pool, client, among=self.running, conferences=self.conferences)
+        self.running.append(application)
         return Answer(201, application.body())
 
 

@@ -14,14 +14,14 @@ from .answers import Answer
 from .errors import conflict, invalid
 from .inputs import Ask
 from .invitation import Invitation
-from .outcomes import ESCALATION_FAILED, TIMEOUT, of_clearing
-from .participant import Party, name_of
+from .outcomes import CANCELLED, ESCALATION_FAILED, TIMEOUT, Outcome, of_clearing
+from .party import Party, name_of
 
 if TYPE_CHECKING:
     from .audio_video import AudioVideo
     from .conversation import Conversation
 
-__all__ = ["add_participant", "escalate"]
+__all__ = ["Calling", "add_participant", "escalate"]
 
 _PATIENCE = 30.0
 """UCWA documents that participants' invitations fail after about that many seconds."""
@@ -50,8 +50,9 @@ def escalate(ask: Ask, audio_video: AudioVideo, verb: frozenset[Modality]) -> An
     audio_video.invitation = invitation
 
     def begin() -> None:
-        invitation.started()
-        conversation.escalate(moved)
+        if audio_video.invitation is invitation:
+            invitation.started()
+            conversation.escalate(moved)
 
     def moved() -> None:
         if conversation.conference is None and audio_video.invitation is invitation:
@@ -71,12 +72,12 @@ def add_participant(ask: Ask, conversation: Conversation) -> Answer:
     if any(party.uri == target for party in conversation.others):
         raise invalid(to="Invalid")
     conversation.application.communication.claim(operation_id)
-    calling = _Calling(conversation, target, operation_id)
+    calling = Calling(conversation, target, operation_id)
     return Answer(201, headers=[("Location", calling.invitation.place.href)], then=calling.begin)
 
 
-class _Calling:
-    """Somebody is called into a conference, by a call of its own."""
+class Calling:
+    """Somebody is called into a conference, by a call of its own, for as long as the inviting side is in it."""
 
     def __init__(self, conversation: Conversation, target: str, operation_id: str | None) -> None:
         self._conversation = conversation
@@ -84,24 +85,27 @@ class _Calling:
         self._party = Party(target, name_of(target))
         self._leg: Leg | None = None
         self._patience: Timer | None = None
-        self._given_up = False
         self.invitation = Invitation(
             conversation,
             replace(conversation.wanted, to=target, operation_id=operation_id),
             rel="participantInvitation",
             cancel=conversation.keep("cancel", post=self._cancel),
         )
+        conversation.callings.append(self)
 
     def begin(self) -> None:
         """Tell of the invitation; a call of two becomes a conference first."""
-        self.invitation.started()
-        self._conversation.escalate(self._call)
+        if self.invitation.pending:
+            self.invitation.started()
+            self._conversation.escalate(self._call)
 
     def _call(self) -> None:
-        if self._conversation.conference is None:
-            self.invitation.failed(ESCALATION_FAILED)
+        if not self.invitation.pending:
             return
-        self._patience = self._pool.after(_PATIENCE, self._give_up)
+        if self._conversation.conference is None:
+            self._fail(ESCALATION_FAILED)
+            return
+        self._patience = self._pool.after(_PATIENCE, lambda: self._fail(TIMEOUT))
         words = self._conversation.media
         media = frozenset(modality for modality in (Modality.AUDIO, Modality.VIDEO) if modality.value.title() in words)
         self._leg = self._pool.exchange.call(
@@ -114,15 +118,27 @@ class _Calling:
     def _cancel(self, _: Ask) -> Answer:
         if not self.invitation.pending:
             raise conflict("The invitation was decided already.")
-        return Answer(204, then=self._let_go)
+        return Answer(204, then=self._give_up)
 
     def _give_up(self) -> None:
-        self._given_up = True
-        self._let_go()
+        if self.invitation.pending:
+            self._fail(CANCELLED)
 
-    def _let_go(self) -> None:
-        if self._leg is not None and self.invitation.pending:
-            self._leg.hang_up(by=self._leg.ours)
+    def withdraw(self) -> None:
+        """Call no longer, because the inviting side leaves, and tell so."""
+        self._fail(CANCELLED if self._conversation.conference is not None else ESCALATION_FAILED)
+
+    def let_go(self) -> None:
+        """Call no longer, and tell nobody."""
+        self._settle()
+        self.invitation.pending = False
+        leg, self._leg = self._leg, None
+        if leg is not None:
+            leg.hang_up(by=leg.ours)
+
+    def _fail(self, outcome: Outcome) -> None:
+        self.let_go()
+        self.invitation.failed(outcome)
 
     def _watch(self, leg: Leg, event: LegEvent) -> None:
         media, clearing = leg.media, leg.clearing
@@ -130,22 +146,26 @@ class _Calling:
 
     def _heard(self, leg: Leg, event: LegEvent, media: frozenset[Modality], clearing: Clearing | None) -> None:
         conference = self._conversation.conference
+        if leg is not self._leg:
+            return
         match event:
             case LegEvent.RINGING:
                 self.invitation.alerting()
             case LegEvent.ANSWERED if conference is not None:
                 self._settle()
+                self._leg = None
                 self._party.uses = set(media)
                 conference.enter(self._party)
                 conference.call(self._party, leg)
                 self.invitation.taker = self._conversation.participant(self._party)
                 self.invitation.succeeded()
-            case LegEvent.CLEARED if clearing is not None and self.invitation.pending:
-                self._settle()
-                self.invitation.failed(TIMEOUT if self._given_up else of_clearing(clearing, pstn=False))
+            case LegEvent.CLEARED if clearing is not None:
+                self._fail(of_clearing(clearing, pstn=False))
             case _:
                 pass
 
     def _settle(self) -> None:
+        if self in self._conversation.callings:
+            self._conversation.callings.remove(self)
         if self._patience is not None:
             self._patience.cancel()

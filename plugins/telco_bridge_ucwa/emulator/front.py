@@ -6,10 +6,11 @@ import asyncio
 import copy
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from telco_bridge.sandbox.emulator import Fault, WireRecord
 
@@ -29,6 +30,7 @@ __all__ = ["Front"]
 _RECORDED = ("to", "phoneNumber", "operationId", "subject", "reason", "ack", "userAgent", "endpointId", "instanceId")
 _OF_THE_POOL = ("applications", "anonApplications")
 """What moves with the pool, beside all that belongs to an application."""
+_REVISION = 2.0
 _PATIENCE = 1.0
 """Seconds of real time that an answer waits for its events to be fetched, when it is to come after them."""
 
@@ -56,7 +58,10 @@ class Front:
             return
         request = Request(scope, receive)
         place = self._pool.directory.find(request.url.path)
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return
         if place is None:
             self._pool.wire.add(WireRecord(self._pool.now(), "bridge", f"{request.method} (no such address)", "404"))
             nothing = _page(404, "File or directory not found.")
@@ -140,13 +145,16 @@ class Front:
                 options = faults.take(Fault.LOSE_APPLICATION, operation)
                 if options is not None:
                     place.owner.close(_lost(options))
+                if place.owner.gone is None and place.owner.client.guest != self._tickets.guest(ask):
+                    raise UcwaError(403, "Forbidden", None, "The application is somebody else's.")
             return await self._ask(ask, place)
         except UcwaError as error:
             return of_error(error)
 
     async def _ask(self, ask: Ask, place: Place) -> Answer:
         if place.owner is not None and place.owner.gone is not None:
-            raise place.owner.gone
+            # The same refusal every time, which must not remember where it was raised before.
+            raise place.owner.gone.with_traceback(None)
         if place.retired or any(ask.query.get(name) != value for name, value in place.query.items()):
             raise not_found()
         handler = place.handlers.get(ask.method)
@@ -157,8 +165,11 @@ class Front:
                 return _page(411, "Length Required")
             if place.rel == "batch":
                 return await self._batch(ask)
-            if place.guarded and not ask.headers.get("content-type", "").startswith("application/sdp"):
+            described = ask.headers.get("content-type", "").startswith("application/sdp")
+            if place.guarded and not described and place.rel != "sendMessage":
                 ask.read()
+        if _newer(ask.headers.get("x-ms-requiresminresourceversion")):
+            raise not_found("The resource is not there in that version.", "APIVersionNotSupported")
         if _form(ask) is None:
             raise UcwaError(406, "NotAcceptable", None, "No answer of that type can be given.")
         answered = handler(ask)
@@ -242,6 +253,14 @@ class Front:
         self._pool.wire.add(WireRecord(self._pool.now(), "bridge", operation, answer, fields))
 
 
+def _newer(revision: str | None) -> bool:
+    """Whether a client needs a newer revision than any there is. UCWA documents that they are compared as numbers."""
+    try:
+        return revision is not None and float(revision) > _REVISION
+    except ValueError:
+        raise UcwaError(400, "BadRequest", None, f"{revision} is no revision.") from None
+
+
 def _all(actions: list[Callable[[], None]]) -> None:
     for action in actions:
         action()
@@ -267,8 +286,26 @@ def _server_error(options: Mapping[str, object]) -> Answer:
         return Answer(400, {"error": str(options["oauth"])}, note=str(options["oauth"]))
     subcode = options.get("subcode")
     status = int(str(options.get("status", 500)))
-    code = str(options.get("code", "ServiceUnavailable" if status == 503 else "ServiceFailure"))
+    code = str(options.get("code", _CODES.get(status, "ServiceFailure")))
     return of_error(UcwaError(status, code, None if subcode is None else str(subcode), "The server could not do it."))
+
+
+_CODES = {
+    400: "BadRequest",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    408: "ClientTimeout",
+    409: "Conflict",
+    410: "Gone",
+    412: "PreconditionFailed",
+    413: "EntityTooLarge",
+    415: "UnsupportedMediaType",
+    428: "PreconditionRequired",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+"""UCWA documents one code for each status."""
 
 
 def _rate_limit(options: Mapping[str, object]) -> Answer:
@@ -278,7 +315,8 @@ def _rate_limit(options: Mapping[str, object]) -> Answer:
 
 
 def _html(options: Mapping[str, object]) -> Answer:
-    return _page(int(str(options.get("status", 502))), "Bad Gateway")
+    status = int(str(options.get("status", 502)))
+    return _page(status, HTTPStatus(status).phrase)
 
 
 _ANSWERS: dict[Fault, Callable[[Mapping[str, object]], Answer]] = {

@@ -20,6 +20,9 @@ def hand_over(modality: CallModality, to: str, *, media: frozenset[Modality] | N
     The call itself goes on until the invitation is taken. Call it in the emulator's loop.
     """
     pool = modality.pool
-    address = f"{pool.settings.uri};replaces={pool.directory.word(6)}"
-    pool.exchange.register(address, lambda leg: Arrival(pool, leg, replaces=modality).announce())
-    pool.exchange.call_in(caller=to, callee=address, media=media or modality.media)
+    # An address that nobody else can call: what it leads to is forgotten as soon as this call is on its way.
+    address = f"{pool.settings.uri};replaces"
+    with pool.exchange.lock:
+        pool.exchange.register(address, lambda leg: Arrival(pool, leg, replaces=modality).announce())
+        pool.exchange.call_in(caller=to, callee=address, media=media or modality.media)
+        pool.exchange.forget(address)

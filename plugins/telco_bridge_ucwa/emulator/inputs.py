@@ -28,7 +28,7 @@ def read_object(body: bytes, content_type: str) -> JSON:
         )
     try:
         value: object = json.loads(body.decode("utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise UcwaError(400, "BadRequest", "DeserializationFailure", "The body could not be read.")

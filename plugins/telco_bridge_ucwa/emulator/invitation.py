@@ -37,7 +37,7 @@ class Wanted:
 
 
 class Invitation:
-    """A `phoneAudioInvitation` or an `audioVideoInvitation`. It can be fetched for as long as its application lives.
+    """A `phoneAudioInvitation`, an `audioVideoInvitation`, or another one. It can be fetched long after it is decided.
 
     `cancel` is the address of the modality's own stop. `answers` are what may be done about an incoming one. `extra`
     are the properties that only its kind has, `data` the links that carry their content with them.
@@ -62,7 +62,7 @@ class Invitation:
         self.pending = True
         self.taken = False
         """Whether a client has accepted an incoming one, which is still to be carried out."""
-        self._incoming = incoming
+        self.incoming = incoming
         self._modality = modality
         self._extra = {name: value for name, value in (extra or {}).items() if value is not None}
         self._data = {name: {"href": uri} for name, uri in (data or {}).items()}
@@ -76,6 +76,7 @@ class Invitation:
         self._links = {rel: conversation.keep(rel, post=handler) for rel, handler in (answers or {}).items()}
         if cancel is not None:
             self._links["cancel"] = cancel
+        application.communication.invited(self)
 
     def body(self) -> JSON:
         """Return the resource."""
@@ -85,12 +86,12 @@ class Invitation:
         }
         body: JSON = {
             "rel": self.place.rel,
-            "direction": "Incoming" if self._incoming else "Outgoing",
+            "direction": "Incoming" if self.incoming else "Outgoing",
             "importance": self.wanted.importance,
             "threadId": self.wanted.thread_id,
             "state": self.state,
             "subject": self.wanted.subject,
-            **({} if self._incoming else {"to": self.wanted.to}),
+            **({} if self.incoming else {"to": self.wanted.to}),
             **self._extra,
         }
         if self.wanted.operation_id is not None:
@@ -103,10 +104,11 @@ class Invitation:
             "to": self._to.link(),
             **self._data,
             **self._derived_links(),
+            **self._added(),
             **offered,
         }
         embedded: JSON = {}
-        if self._incoming:
+        if self.incoming:
             embedded["from"] = self._caller.body()
         if self._accepted and self._taker.party.counted:
             embedded["acceptedByParticipant"] = [self._taker.body()]
@@ -117,22 +119,27 @@ class Invitation:
     @property
     def _caller(self) -> Participant:
         conversation = self.conversation
-        return conversation.remote if self._incoming else conversation.local
+        return conversation.remote if self.incoming else conversation.local
 
     @property
     def _taker(self) -> Participant:
         if self.taker is not None:
             return self.taker
-        return self.conversation.local if self._incoming else self.conversation.remote
+        return self.conversation.local if self.incoming else self.conversation.remote
 
     def _offers(self) -> tuple[str, ...]:
-        if not self._incoming:
+        if not self.incoming:
             return links.invitation(pending=self.pending)
         return links.incoming_invitation(
             self.place.rel,
             pending=self.pending and not self.taken,
             on_the_phone=self.conversation.application.communication.has_phone,
         )
+
+    def retire(self) -> None:
+        """Nobody can fetch it any more."""
+        for place in (self.place, self._to):
+            self.conversation.pool.directory.retire(place)
 
     def started(self) -> None:
         """Tell that the operation has begun."""
@@ -159,6 +166,11 @@ class Invitation:
         """Somebody else has taken it, in the conversation of that modality."""
         self._derived, self.taker = modality, modality.conversation.remote
 
+    def _added(self) -> JSON:
+        """The link to whoever was called into a conference, and has come."""
+        added = self._accepted and self.place.rel == "participantInvitation"
+        return {"participant": self._taker.place.link()} if added else {}
+
     def _derived_links(self) -> JSON:
         if self._derived is None:
             return {}
@@ -180,6 +192,6 @@ class Invitation:
         application.emit(hub, self.place, type, body=self.body(), status=status, reason=reason)
 
     def _get_to(self, ask: Ask) -> Answer:
-        called = self.conversation.local if self._incoming else self.conversation.remote
+        called = self.conversation.local if self.incoming else self.conversation.remote
         contact: JSON = {"rel": "contact", "uri": called.uri, "name": called.name}
         return Answer(200, {**contact, "_links": {"self": ask.place.link()}})

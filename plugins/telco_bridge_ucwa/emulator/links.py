@@ -1,7 +1,7 @@
 """Which links each resource offers in each state. A link is a permission, so these tables are the emulator's policy.
 
-UCWA documents what each link does and leaves to the server when it is there. What is not emulated is not offered:
-messaging and the sharing of screens.
+UCWA documents what each link does and leaves to the server when it is there. What is not emulated is not offered: the
+sharing of screens, and conversations that begin with messages.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from telco_bridge.media import Modality
 
 __all__ = [
+    "APPLICATION",
     "COMMUNICATION",
     "COMMUNICATION_OF_A_GUEST",
     "ME_AVAILABLE",
@@ -18,9 +19,11 @@ __all__ = [
     "incoming_invitation",
     "invitation",
     "media_session",
+    "messaging",
     "participant",
     "participant_media",
     "phone_audio",
+    "renegotiation",
 ]
 
 COMMUNICATION = (
@@ -36,10 +39,12 @@ COMMUNICATION = (
 )
 COMMUNICATION_OF_A_GUEST = ("conversations", "joinOnlineMeeting")
 
+APPLICATION = ("policies", "batch", "reportMyNetwork")
+
 ME_LURKING = ("makeMeAvailable",)
 ME_AVAILABLE = ("reportMyActivity", "presence", "note", "location")
 
-_CONVERSATION = ("localParticipant", "participants", "phoneAudio", "audioVideo")
+_CONVERSATION = ("localParticipant", "participants", "phoneAudio", "audioVideo", "messaging")
 _CONVERSATION_OVER = ("localParticipant", "participants")
 _CONFERENCE = ("addParticipant", "leaders", "attendees", "onlineMeeting")
 
@@ -134,9 +139,27 @@ def audio_video(
             return ()
 
 
+def messaging(state: str, conversation: str, *, invited: bool) -> tuple[str, ...]:
+    """Return what messaging offers. `conversation` is the state of that, `invited` that the other party asks for it."""
+    match state:
+        case "Connected":
+            return ("stopMessaging", "sendMessage", "setIsTyping")
+        case "Connecting":
+            return () if invited else ("stopMessaging",)
+        case "Disconnected" if conversation in ("Connected", "Conferencing", "Conferenced"):
+            return ("addMessaging",)
+        case _:
+            return ()
+
+
 def media_session(state: str) -> tuple[str, ...]:
     """Return what the session of a connected call offers."""
     return ("resumeAudio", "resumeAudioVideo") if state == "Suspended" else ("renegotiations",)
+
+
+def renegotiation(*, incoming: bool, pending: bool) -> tuple[str, ...]:
+    """Return what an offer of other media offers: to whom it is made, for as long as it is undecided."""
+    return ("answer", "dismiss") if incoming and pending else ()
 
 
 def invitation(*, pending: bool) -> tuple[str, ...]:
@@ -154,5 +177,7 @@ def incoming_invitation(rel: str, *, pending: bool, on_the_phone: bool) -> tuple
         return ()
     if rel == "phoneAudioInvitation":
         return ("decline",)
+    if rel in ("messagingInvitation", "onlineMeetingInvitation"):
+        return ("accept", "decline")
     phone = ("acceptWithPhoneAudio",) if on_the_phone else ()
     return ("acceptWithAnswer", *phone, "sendProvisionalAnswer", "decline", "reportMediaDiagnostics")

@@ -39,16 +39,23 @@ class Me:
             "location": place("location", get=lambda _: self._own("location", {"location": ""})),
         }
 
+    @property
+    def uri(self) -> str:
+        """Who it is: the user, or a guest whom nobody knows."""
+        guest = self._application.client.guest
+        return self._application.pool.settings.uri if guest is None else f"sip:{guest}@anonymous.invalid"
+
     def body(self) -> JSON:
         """Return the resource."""
         settings = self._application.pool.settings
-        if self._application.client.guest:
-            return {"rel": "me", "uri": settings.uri, "name": settings.name, "_links": {"self": self.place.link()}}
+        if self._application.client.guest is not None:
+            # UCWA documents that nothing else is told of a guest, whose name comes with the meeting that it joins.
+            return {"rel": "me", "uri": self.uri, "name": "", "_links": {"self": self.place.link()}}
         offered = links.ME_AVAILABLE if self.available else links.ME_LURKING
         shown = {rel: self._links[rel].link() for rel in self._application.pool.offers(offered)}
         return {
             "rel": "me",
-            "uri": settings.uri,
+            "uri": self.uri,
             "name": settings.name,
             "emailAddresses": [settings.username],
             "workPhoneNumber": f"tel:{settings.phone_number}",
@@ -94,7 +101,7 @@ class Me:
         return Answer(200, {"rel": rel, **properties, "_links": {"self": self._links[rel].link()}})
 
     def _require_user(self) -> None:
-        if self._application.client.guest:
+        if self._application.client.guest is not None:
             raise UcwaError(403, "Forbidden", "AnonymousNotAllowed", "Guests are not available to others.")
 
     def _require_available(self) -> None:

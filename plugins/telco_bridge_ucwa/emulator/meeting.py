@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING
 from .answers import Answer
 from .conference import Conference
 from .directory import Place
-from .errors import JSON, UcwaError, not_found
+from .errors import JSON, UcwaError, conflict, not_found
 from .inputs import Ask
 from .invitation import Invitation, Wanted
 
 if TYPE_CHECKING:
     from .communication import Communication
     from .conversation import Conversation
-    from .pool import Pool
 
-__all__ = ["hold_conference", "join_meeting", "meeting_body", "places_of"]
+__all__ = ["join_meeting", "meeting_body", "places_of"]
 
 _VIEWS = ("leaders", "attendees", "lobby")
-
-
-def hold_conference(pool: Pool, *, uri: str | None = None, subject: str = "") -> Conference:
-    """Return a conference of the user's own: the one of that URI, else a new one."""
-    if uri is None:
-        uri = f"{pool.settings.uri};gruu;opaque=app:conf:focus:id:{pool.directory.word(8).upper()}"
-    known = pool.conferences.get(uri)
-    if known is None:
-        known = pool.conferences[uri] = Conference(pool, uri=uri, organizer=pool.settings.uri, subject=subject)
-    return known
 
 
 def join_meeting(ask: Ask, communication: Communication, importances: tuple[str, ...], *, guest: bool) -> Answer:
@@ -45,23 +34,29 @@ def join_meeting(ask: Ask, communication: Communication, importances: tuple[str,
     scheduled = pool.settings.conference_uri
     if guest and uri != scheduled:
         raise UcwaError(403, "Forbidden", None, "The meeting is another one than the token is for.")
-    if uri is not None and uri != scheduled and uri not in pool.conferences:
+    if uri is not None and uri != scheduled and uri not in communication.conferences:
         raise not_found("Nobody knows that meeting.", "DestinationNotFound")
     communication.claim(operation_id)
-    conference = hold_conference(pool, uri=uri, subject=subject)
+    conference = communication.conferences.hold(uri=uri, subject=subject)
     wanted = Wanted(
         to=conference.uri, operation_id=operation_id, importance=importance, subject=subject, thread_id=thread_id
     )
     conversation = communication.open_meeting(wanted)
     if guest:
         own = conversation.local.party
-        own.uri, own.name = f"sip:{pool.guid()}@anonymous.invalid", display_name or ""
+        own.uri, own.name = conversation.application.me.uri, display_name or ""
         own.anonymous, own.network = True, "Everyone"
+
+    def cancel(_: Ask) -> Answer:
+        if not invitation.pending:
+            raise conflict("The user is in the meeting already.")
+        return Answer(204, then=conversation.give_up)
+
     invitation = Invitation(
         conversation,
         wanted,
         rel="onlineMeetingInvitation",
-        cancel=conversation.keep("cancel", post=lambda _: Answer(204, then=conversation.give_up)),
+        cancel=conversation.keep("cancel", post=cancel),
         extra={"onlineMeetingUri": conference.uri, "anonymousDisplayName": display_name},
     )
     waits = guest and pool.settings.guests_wait

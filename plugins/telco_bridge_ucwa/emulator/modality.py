@@ -274,7 +274,7 @@ class CallModality(ABC):
     def join_conference(self, focus: str) -> Leg | None:
         """Let this side's call go to the conference, and return the one to the other party."""
         before = self.leg
-        if before is None or self.state != "Connected":
+        if before is None or self.state not in ("Connected", "Transferring"):
             return None
         caller = self.pool.settings.uri
         self.leg = self.pool.exchange.call(caller=caller, callee=focus, media=before.media, watcher=self._watch)

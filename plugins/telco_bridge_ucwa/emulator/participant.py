@@ -1,56 +1,25 @@
-"""Who is in a conversation, the media that each of them uses, and what may be done about them."""
+"""Who is in a conversation as a client sees them: what it is told of each, and what it may do about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from telco_bridge.media import Modality
-from telco_bridge.sandbox.exchange import Leg
 
 from . import links
 from .answers import Answer
 from .directory import Place
 from .errors import JSON, conflict
 from .inputs import Ask
+from .party import Party
 
 if TYPE_CHECKING:
     from .conversation import Conversation
 
-__all__ = ["Participant", "Party", "name_of"]
+__all__ = ["Participant"]
 
-_MEDIA = (Modality.AUDIO, Modality.VIDEO)
-
-
-def name_of(uri: str) -> str:
-    """Return what a party of that address is called, of whom nothing else is known."""
-    scheme, _, rest = uri.partition(":")
-    return rest.partition("@")[0] if scheme.lower() == "sip" else rest
-
-
-@dataclass(slots=True, eq=False)
-class Party:
-    """Somebody in a conversation. In a conference every conversation of a client shows the same parties."""
-
-    uri: str
-    name: str
-    network: str = "Everyone"
-    role: str = "Attendee"
-    organizer: bool = False
-    anonymous: bool = False
-    in_lobby: bool = False
-    counted: bool = True
-    """Whether it is anybody at all, and not the conference itself."""
-    uses: set[Modality] = field(default_factory=set[Modality])
-    muted: set[Modality] = field(default_factory=set[Modality])
-    leg: Leg | None = None
-    """The call that leads to somebody whom the conference has called."""
-
-    @property
-    def view(self) -> str:
-        """The view of a conference that the party is in."""
-        return "lobby" if self.in_lobby else f"{self.role.lower()}s"
+_MEDIA = (Modality.AUDIO, Modality.VIDEO, Modality.MESSAGING)
 
 
 class Participant:
@@ -65,6 +34,9 @@ class Participant:
         self._media = {
             Modality.AUDIO: conversation.keep("participantAudio", get=lambda _: self._get_media(Modality.AUDIO)),
             Modality.VIDEO: conversation.keep("participantVideo", get=lambda _: self._get_media(Modality.VIDEO)),
+            Modality.MESSAGING: conversation.keep(
+                "participantMessaging", get=lambda _: self._get_media(Modality.MESSAGING)
+            ),
         }
         self._actions: dict[str, Place] = {}
 
@@ -167,6 +139,9 @@ class Participant:
 
     def _media_body(self, modality: Modality) -> JSON:
         place, party = self._media[modality], self.party
+        around: JSON = {"self": place.link(), "participant": self.place.link()}
+        if modality is Modality.MESSAGING:
+            return {"rel": place.rel, "_links": around}
         rels = links.participant_media(
             modality,
             in_conference=self._conversation.conference is not None,
@@ -180,7 +155,7 @@ class Participant:
             f"{modality}Direction": "SendReceive",
             f"{modality}Muted": modality in party.muted,
             f"{modality}SourceId": "0",
-            "_links": {"self": place.link(), "participant": self.place.link(), **self._offered(rels)},
+            "_links": {**around, **self._offered(rels)},
         }
 
     # What is commanded
@@ -189,7 +164,7 @@ class Participant:
         """Do what a link of the participant or of its media says, if it is still offered."""
         rel = ask.place.rel
         conference = self._conversation.conference
-        bodies = [self.body(), *(self._media_body(modality) for modality in self.party.uses)]
+        bodies = [self.body(), *(self._media_body(modality) for modality in sorted(self.party.uses))]
         if conference is None or not any(rel in _links(body) for body in bodies):
             raise conflict(f"{rel} is not possible now.")
         acts: dict[str, Callable[[], None]] = {

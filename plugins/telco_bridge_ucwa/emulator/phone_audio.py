@@ -13,7 +13,7 @@ from .answers import Answer
 from .inputs import Ask
 from .invitation import Invitation, Wanted
 from .modality import CallModality
-from .outcomes import REPLACED
+from .outcomes import CANCELLED, REPLACED
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -76,6 +76,10 @@ class PhoneAudio(CallModality):
 
     def _picked_up(self, invitation: Invitation) -> None:
         replaced = self._replaced
+        if replaced is not None and not replaced.live:
+            # The other party has gone meanwhile, and is not called anew.
+            self._give_up(CANCELLED)
+            return
         if replaced is None or replaced.media != _AUDIO:
             self.dial(invitation, _AUDIO)
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from telco_bridge.sandbox.clock import Timer
 from telco_bridge.sandbox.emulator import Emulator
@@ -13,11 +13,9 @@ from telco_bridge.sandbox.emulator import Emulator
 from .directory import Directory
 from .settings import Settings, Stop
 
-if TYPE_CHECKING:
-    from .application import Application
-    from .conference import Conference
-
 __all__ = ["Pool"]
+
+_RECORDED = 10_000
 
 
 class Pool:
@@ -32,12 +30,8 @@ class Pool:
         self.chance = random.Random(seed)  # noqa: S311 - addresses that nobody guesses by accident, reproducible
         self._emulator = emulator
         self.directory = Directory(self.chance, self.base, absolute_links=absolute_links)
-        self.applications: list[Application] = []
-        """The applications that run, oldest first."""
-        self.conferences: dict[str, Conference] = {}
-        """The online meetings, by their URIs."""
-        self.stops: list[Stop] = []
-        self.diagnoses: list[tuple[str | None, str | None]] = []
+        self.stops: deque[Stop] = deque(maxlen=_RECORDED)
+        self.diagnoses: deque[tuple[str | None, str | None]] = deque(maxlen=_RECORDED)
         """What clients reported of their media: error codes with their subcodes, oldest first."""
         self.host = settings.pool_host
         self._left: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import sdp
+from . import links, sdp
 from .answers import Answer
 from .errors import JSON, conflict, invalid
 from .inputs import Ask
@@ -61,8 +61,8 @@ class Renegotiation:
             shown["mediaOffer"] = {"href": sdp.data_uri(self.offer)}
         if self.answer is not None:
             shown["mediaAnswer"] = {"href": sdp.data_uri(self.answer)}
-        if incoming and self.pending:
-            shown |= {rel: self._links[rel].link() for rel in self._conversation.pool.offers(("answer", "dismiss"))}
+        offered = links.renegotiation(incoming=incoming, pending=self.pending)
+        shown |= {rel: self._links[rel].link() for rel in self._conversation.pool.offers(offered)}
         named = {} if incoming else {"operationId": self._operation_id}
         direction = "Incoming" if incoming else "Outgoing"
         return {"rel": "audioVideoRenegotiation", "direction": direction, **named, "_links": shown}

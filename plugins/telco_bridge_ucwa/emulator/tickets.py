@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from .answers import Answer
@@ -14,6 +14,7 @@ from .windows import Windows
 
 __all__ = ["Tickets"]
 
+_REMEMBERED = 10_000
 _PAGE = "<html><head><title>401 - Unauthorized</title></head><body><h1>401 - Unauthorized</h1></body></html>"
 
 
@@ -46,14 +47,16 @@ class Tickets:
         ticket = self._tokens.get(self._presented(ask))
         return ticket is not None and ticket.host == ask.host and self._pool.now() < ticket.expires
 
-    def is_guest(self, ask: Ask) -> bool:
-        """Whether the request carries the token of somebody who may only join a meeting."""
+    def guest(self, ask: Ask) -> str | None:
+        """Return who asks, where it is somebody who may only join a meeting; None for the user."""
         ticket = self._tokens.get(self._presented(ask))
-        return ticket is not None and ticket.guest is not None
+        return ticket.guest if ticket is not None else None
 
     def expire(self, ask: Ask) -> None:
-        """The token of this request is good no longer."""
-        self._tokens.pop(self._presented(ask), None)
+        """The token of this request is good no longer, except for its renewal."""
+        ticket = self._tokens.get(self._presented(ask))
+        if ticket is not None:
+            self._tokens[self._presented(ask)] = replace(ticket, expires=self._pool.now())
 
     @staticmethod
     def _presented(ask: Ask) -> str:
@@ -118,6 +121,8 @@ class Tickets:
         token = f"cwt={self._pool.directory.word(48)}"
         lifetime = settings.token_lifetime if guest is None else settings.guest_token_lifetime
         self._tokens[token] = _Ticket(ask.host, self._pool.now() + lifetime, guest)
+        if len(self._tokens) > _REMEMBERED:
+            del self._tokens[next(iter(self._tokens))]
         return Answer(
             200,
             {

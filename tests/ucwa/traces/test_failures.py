@@ -44,6 +44,7 @@ from .server import (
 
 _R = TerminationReason
 CONVERSATIONS = f"{A}/communication/conversations?filter=active"
+SILENT = resource("messaging", f"{C}/messaging", {"conversation": C}, state="Disconnected")
 IDLE = resource("audioVideo", f"{C}/audioVideo", {"conversation": C, "addAudio": f"{C}/av/add"}, state="Disconnected")
 
 
@@ -115,6 +116,7 @@ async def test_a_stale_link_is_looked_after_and_not_followed_again(
         server.awaits("GET", C, ok(talk("Disconnecting")))
         server.awaits("GET", f"{C}/phoneAudio", ok(phone("Disconnecting", {"conversation": C})))
         server.awaits("GET", f"{C}/audioVideo", ok(IDLE))
+        server.awaits("GET", f"{C}/messaging", ok(SILENT))
         with pytest.raises(NotPossibleNow, match="holdPhoneAudio"):
             await call.hold()
         await here.settle()
@@ -317,6 +319,7 @@ async def test_a_channel_that_comes_back_with_a_resync_is_made_up_for_by_reads(
             server.tolerates(C, talk("Connected", "Audio"))
             server.tolerates(f"{C}/phoneAudio", phone("Connected", RESUME))
             server.tolerates(f"{C}/audioVideo", IDLE)
+            server.tolerates(f"{C}/messaging", SILENT)
         else:
             server.harmless[C] = refused(404, "NotFound")
         server.polls.clear()
