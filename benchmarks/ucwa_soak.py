@@ -170,7 +170,7 @@ def held() -> int:
     remembers a lot, lives in the same process.
     """
     gc.collect()
-    return sum(_is_ours(type(thing).__module__) for thing in gc.get_objects())
+    return sum(_is_ours(str(type(thing).__module__)) for thing in gc.get_objects())
 
 
 def _is_ours(module: str) -> bool:
