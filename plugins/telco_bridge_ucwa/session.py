@@ -35,11 +35,11 @@ from .auth import SignedClient
 from .body import Unreadable, is_ucwa
 from .config import UcwaConfig
 from .decode import snapshot
-from .door import Door
 from .encode import NotCached, WireRequest, encode
 from .hosts import open_hosts
 from .links import Links
 from .native import UcwaApplication
+from .native.door import Door
 from .problems import Problem, problem_in, said
 from .resources import CALL_MODALITIES, INVITATIONS, MESSAGING, MODALITIES, Purpose, Resources
 from .wire import Event, Resource, resource_in, with_query

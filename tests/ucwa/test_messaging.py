@@ -15,8 +15,8 @@ from telco_bridge.provider import AnswerLost, CallState, Capability, Refused, Te
 from telco_bridge.sandbox import Exchange
 from telco_bridge.serving import Server as Serving
 from telco_bridge_ucwa.emulator import UcwaEmulator
-from telco_bridge_ucwa.messages import Chat
 from telco_bridge_ucwa.native import Message, MessageFormat, MessagingInvitation, ModalityState, UcwaApplication
+from telco_bridge_ucwa.native.messages import Chat
 from telco_bridge_ucwa.wire import text_in, text_link
 
 from .test_native import BOB, CALL, JOINED, Server, door, event, resource

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from telco_bridge.provider import Refused
 
-from .inputs import checked_text
-from .wire import Resource
+from ..inputs import checked_text
+from ..wire import Resource
 
 __all__ = ["Importance", "OnlineMeeting", "join_inputs", "online_meeting"]
 

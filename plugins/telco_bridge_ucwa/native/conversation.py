@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 
 from telco_bridge.provider import TooLate
 
+from ..parties import address
+from ..resources import Operation, Purpose
+from ..wire import Resource
 from .audiovideo import UcwaAudioVideo
 from .conversationview import ConversationView, view_of
 from .door import Door
 from .meetings import OnlineMeeting, online_meeting
 from .messaging import UcwaMessaging
 from .participants import Participant, participant_of
-from .parties import address
 from .patience import happens_by
 from .phoneaudio import UcwaPhoneAudio
-from .resources import Operation, Purpose
 from .roster import Member, Part, Roster, Rosters
-from .wire import Resource
 
 __all__ = ["UcwaConversation"]
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from telco_bridge.provider import Refused, TooLate
 
+from ..inputs import checked_text
+from ..modalities import is_incoming
+from ..reasons import decline_reason
+from ..resources import MESSAGING, Operation, Purpose
+from ..wire import Resource, text_in, text_link
 from .communication import MessageFormat
-from .inputs import checked_text
 from .messages import Message
-from .modalities import is_incoming
 from .modality import ModalityState, UcwaModality
 from .participants import word_in
-from .reasons import decline_reason
-from .resources import MESSAGING, Operation, Purpose
-from .wire import Resource, text_in, text_link
 
 __all__ = ["MessagingInvitation", "MessagingView", "UcwaMessaging"]
 

@@ -7,65 +7,17 @@ from typing import Protocol
 
 from telco_bridge.provider import Refused, TooLate
 
-from .admission import Admission, StillWaiting, enter
-from .audiovideo import UcwaAudioVideo
-from .communication import CommunicationSettings, MessageFormat, Policy, UcwaCommunication
+from ..wire import Resource
+from .admission import enter
+from .communication import UcwaCommunication
 from .conversation import UcwaConversation
-from .conversationview import Audience, ConversationState, ConversationView
 from .door import Door
-from .mediarelays import MediaRelay, MediaRelayAccess, media_policies, media_relay_access
-from .mediaviews import AudioVideoPolicies, AudioVideoView, RemoteProposal, RenegotiationDecline, VideoSources
+from .mediarelays import MediaRelayAccess, media_policies, media_relay_access
 from .meetinginvitations import MeetingInvitation, MeetingInvitations
-from .meetings import Importance, OnlineMeeting, join_inputs
-from .messages import Message
-from .messaging import MessagingInvitation, MessagingView, UcwaMessaging
-from .modality import ModalityState
-from .participants import MediaFlow, Participant, ParticipantMedia, Role, SourceNetwork
-from .phoneaudio import PhoneAudioView, UcwaPhoneAudio
+from .meetings import Importance, join_inputs
 from .roster import Rosters
-from .sessions import MediaAnswer, MediaSession, SessionState
-from .wire import Resource
 
-__all__ = [
-    "Admission",
-    "Audience",
-    "AudioVideoPolicies",
-    "AudioVideoView",
-    "CommunicationSettings",
-    "ConversationState",
-    "ConversationView",
-    "Importance",
-    "MediaAnswer",
-    "MediaFlow",
-    "MediaRelay",
-    "MediaRelayAccess",
-    "MediaSession",
-    "MeetingInvitation",
-    "Message",
-    "MessageFormat",
-    "MessagingInvitation",
-    "MessagingView",
-    "ModalityState",
-    "NamedCall",
-    "OnlineMeeting",
-    "Participant",
-    "ParticipantMedia",
-    "PhoneAudioView",
-    "Policy",
-    "RemoteProposal",
-    "RenegotiationDecline",
-    "Role",
-    "SessionState",
-    "SourceNetwork",
-    "StillWaiting",
-    "UcwaApplication",
-    "UcwaAudioVideo",
-    "UcwaCommunication",
-    "UcwaConversation",
-    "UcwaMessaging",
-    "UcwaPhoneAudio",
-    "VideoSources",
-]
+__all__ = ["NamedCall", "UcwaApplication"]
 
 
 class NamedCall(Protocol):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .modalities import held_by
+from ..modalities import held_by
+from ..resources import PHONE
+from ..wire import Resource
 from .modality import ModalityState, UcwaModality
 from .participants import word_in
-from .resources import PHONE
-from .wire import Resource
 
 __all__ = ["PhoneAudioView", "UcwaPhoneAudio"]
 

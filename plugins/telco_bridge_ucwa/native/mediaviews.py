@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..wire import Resource
 from .modality import ModalityState
 from .participants import word_in
-from .wire import Resource
 
 __all__ = [
     "ERROR_CODES",

@@ -7,11 +7,11 @@ from enum import StrEnum
 
 from telco_bridge.provider import Cause, Refused, TooLate
 
+from ..inputs import LONGEST_NUMBER, checked_inputs, checked_text
+from ..parties import address
+from ..resources import Operation, Purpose
+from ..wire import Resource, sdp_link
 from .door import Door
-from .inputs import LONGEST_NUMBER, checked_inputs, checked_text
-from .parties import address
-from .resources import Operation, Purpose
-from .wire import Resource, sdp_link
 
 __all__ = ["ModalityState", "UcwaModality"]
 

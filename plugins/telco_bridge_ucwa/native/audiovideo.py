@@ -8,7 +8,10 @@ from collections.abc import Mapping
 
 from telco_bridge.provider import AnswerLost, Refused, TooLate
 
-from .inputs import checked_text
+from ..inputs import checked_text
+from ..reasons import decline_reason, termination_reason
+from ..resources import AUDIO, PHONE, VIDEO
+from ..wire import Resource, offer_id_in, sdp_in
 from .mediaviews import (
     ERROR_CODES,
     AudioVideoPolicies,
@@ -19,10 +22,7 @@ from .mediaviews import (
 )
 from .modality import UcwaModality
 from .patience import happens_by
-from .reasons import decline_reason, termination_reason
-from .resources import AUDIO, PHONE, VIDEO
 from .sessions import MediaAnswer, MediaSession, Renegotiation, session_of
-from .wire import Resource, offer_id_in, sdp_in
 
 __all__ = ["UcwaAudioVideo"]
 

@@ -13,13 +13,13 @@ import httpx
 
 from telco_bridge.provider import Cause
 
-from .application import Application
-from .body import Unreadable
-from .invitations import cause_of, failure_cause, outcome_of
-from .modalities import is_incoming
+from ..application import Application
+from ..body import Unreadable
+from ..invitations import cause_of, failure_cause, outcome_of
+from ..modalities import is_incoming
+from ..resources import MODALITIES
+from ..wire import Event, Resource, resource_in, sdp_in
 from .participants import word_in
-from .resources import MODALITIES
-from .wire import Event, Resource, resource_in, sdp_in
 
 __all__ = ["MediaAnswer", "MediaSession", "Renegotiation", "SessionState", "Sessions", "session_of"]
 

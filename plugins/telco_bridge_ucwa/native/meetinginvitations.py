@@ -9,15 +9,15 @@ import anyio
 
 from telco_bridge.provider import TooLate
 
+from ..application import Application
+from ..invitations import outcome_of
+from ..modalities import is_incoming
+from ..reasons import decline_reason
+from ..wire import Event, Resource
 from .admission import REL, enter
-from .application import Application
 from .conversation import UcwaConversation
 from .door import Door
-from .invitations import outcome_of
-from .modalities import is_incoming
-from .reasons import decline_reason
 from .roster import Rosters
-from .wire import Event, Resource
 
 __all__ = ["MeetingInvitation", "MeetingInvitations"]
 

@@ -10,12 +10,12 @@ import httpx
 
 from telco_bridge.provider import AnswerLost, ProviderError, Refused, TooLate
 
-from .body import Unreadable, body_in
-from .config import AudioPreference, SupportedModality
+from ..body import Unreadable, body_in
+from ..config import AudioPreference, SupportedModality
+from ..inputs import LONGEST_NUMBER, checked_text
+from ..parties import address
+from ..wire import Resource, parse_resource
 from .door import Door
-from .inputs import LONGEST_NUMBER, checked_text
-from .parties import address
-from .wire import Resource, parse_resource
 
 __all__ = ["CommunicationSettings", "MessageFormat", "Policy", "UcwaCommunication"]
 

@@ -10,16 +10,16 @@ import httpx
 
 from telco_bridge.provider import AnswerLost, Host, ProviderError, RateLimited, Refused, TooLate
 
-from .application import Application
-from .auth import SignedClient
-from .inputs import checked_text
-from .links import Links
+from ..application import Application
+from ..auth import SignedClient
+from ..inputs import checked_text
+from ..links import Links
+from ..problems import problem_in, said
+from ..resources import Operation, Resources
+from ..wire import Resource, with_query
 from .messages import Messages
 from .outcomes import Awaited, Outcomes
-from .problems import problem_in, said
-from .resources import Operation, Resources
 from .sessions import Sessions
-from .wire import Resource, with_query
 
 __all__ = ["Door"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from .wire import Resource
+from ..wire import Resource
 
 __all__ = ["MediaFlow", "Participant", "ParticipantMedia", "Role", "SourceNetwork", "participant_of", "word_in"]
 

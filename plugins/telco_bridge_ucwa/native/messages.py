@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from .application import Application
-from .modalities import is_incoming
-from .wire import Event, Resource, text_in
+from ..application import Application
+from ..modalities import is_incoming
+from ..wire import Event, Resource, text_in
 
 __all__ = ["Chat", "Message", "Messages"]
 

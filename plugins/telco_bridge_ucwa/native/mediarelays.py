@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from ..wire import Resource
 from .door import Door
-from .wire import Resource
 
 __all__ = ["MediaRelay", "MediaRelayAccess", "media_policies", "media_relay_access"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from .application import Application
+from ..application import Application
+from ..wire import Event, Resource
 from .participants import Participant, participant_of
-from .wire import Event, Resource
 
 __all__ = ["Member", "Part", "Roster", "Rosters"]
 

@@ -22,12 +22,12 @@ from telco_bridge.provider import (
     TooLate,
 )
 
-from .application import Application
-from .body import Unreadable
-from .invitations import failure_cause, outcome_of
+from ..application import Application
+from ..body import Unreadable
+from ..invitations import failure_cause, outcome_of
+from ..reasons import explain
+from ..wire import Event, Resource, resource_in
 from .patience import happens_by
-from .reasons import explain
-from .wire import Event, Resource, resource_in
 
 __all__ = ["Awaited", "Outcomes"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..wire import Resource
 from .participants import word_in
-from .wire import Resource
 
 __all__ = ["Audience", "ConversationState", "ConversationView", "view_of"]
 

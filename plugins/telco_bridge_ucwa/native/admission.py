@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from telco_bridge.provider import AnswerLost, TooLate
 
+from ..wire import Resource
 from .conversation import UcwaConversation
 from .door import Door
 from .outcomes import Awaited
 from .roster import Rosters
-from .wire import Resource
 
 __all__ = ["Admission", "StillWaiting", "enter"]
 
