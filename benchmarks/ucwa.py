@@ -63,7 +63,7 @@ async def bridge_to(load: Load) -> AsyncGenerator[Bridge]:
         "username": "ada@example.org",
         "password": "analytical-engine",
         # Nothing is read meanwhile, and nothing is hung up in the end: the pool knows no more than its events.
-        "lifecycle": {"sweep_interval": 3600.0, "close_timeout": 1.0, "event_capacity": 100_000},
+        "lifecycle": {"sweep_interval": 3600.0, "close_timeout": 1.0},
     }
     async with connect(profile) as bridge:
         yield bridge

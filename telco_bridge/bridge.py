@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from .arrivals import Arrivals
 from .call import Call
@@ -248,6 +249,8 @@ class Bridge:
         async with anyio.create_task_group() as tasks:
             async for call in self.incoming():
                 tasks.start_soon(run, call)
+                # Trio starts tasks of one turn in any order; who called first is served first.
+                await anyio.lowlevel.checkpoint()
 
     async def recover(self) -> tuple[Call, ...]:
         """Adopt the live calls of this account that the bridge did not start, and return them.

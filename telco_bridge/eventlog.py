@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from time import perf_counter
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +13,11 @@ from .events import CallEnded, Event, GapDetected
 __all__ = ["Cursor", "EventLog"]
 
 
-_IN_ONE_TURN = 16
+_TURN = 0.001
+"""Seconds that a reader who is behind may go on reading before others get their turn.
+
+A turn of the event loop costs more than an event: one for each would let a burst overtake the readers.
+"""
 
 
 class EventLog:
@@ -77,15 +82,16 @@ class Cursor(AsyncIterator[Event]):
         self._position = position
         self._until_call_ends = until_call_ends
         self._done = False
+        self._turn_ends = 0.0
 
     def __aiter__(self) -> Cursor:
         return self
 
     async def __anext__(self) -> Event:
-        # Here and not at the end: whoever is cancelled has not taken the event yet. A turn of the event loop costs more
-        # than an event, so that a reader who is behind takes several in one.
-        if self._position % _IN_ONE_TURN == 0 or self._position >= self._log.written:
+        # Here and not at the end: whoever is cancelled has not taken the event yet.
+        if self._position >= self._log.written or perf_counter() >= self._turn_ends:
             await anyio.lowlevel.checkpoint()
+            self._turn_ends = perf_counter() + _TURN
         else:
             await anyio.lowlevel.checkpoint_if_cancelled()
         if self._done:
