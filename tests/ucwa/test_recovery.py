@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import telco_bridge
@@ -77,6 +78,10 @@ async def test_a_call_whose_end_was_missed_is_found_out_after_a_resync_and_the_o
         leg = next(leg for leg in emulator.exchange.legs.values() if leg.answered)
         emulator.faults.inject(Fault.LOSE_EVENT, on="event", times=None)
         await anyio.to_thread.run_sync(lambda: leg.hang_up(by=Side.CALLEE))
+        with anyio.fail_after(10):
+            # What the network tells reaches the server's loop a moment later.
+            while len(emulator.applications[0].communication.conversations) > 1:
+                await anyio.lowlevel.checkpoint()
         emulator.faults.clear()
         emulator.faults.inject(Fault.RESYNC_EVENTS, on="GET events")
         third = await talking(bridge)
