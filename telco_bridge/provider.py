@@ -45,7 +45,7 @@ from .audio.wire import (
     Unintelligible,
 )
 from .capabilities import Capability, Support, SupportLevel
-from .clock import Clock, SystemClock
+from .clock import Clock, SystemClock, happens_by
 from .commands import (
     Answer,
     Channels,
@@ -211,6 +211,7 @@ __all__ = [
     "Unsupported",
     "WebRequest",
     "WebResponse",
+    "happens_by",
     "hookimpl",
 ]
 

@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Mapping
 
-from telco_bridge.provider import AnswerLost, Refused, TooLate
+from telco_bridge.provider import AnswerLost, Refused, TooLate, happens_by
 
 from ..inputs import checked_text
 from ..reasons import decline_reason, termination_reason
@@ -21,7 +21,6 @@ from .mediaviews import (
     view_of,
 )
 from .modality import UcwaModality
-from .patience import happens_by
 from .sessions import MediaAnswer, MediaSession, Renegotiation, session_of
 
 __all__ = ["UcwaAudioVideo"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from telco_bridge.provider import TooLate
+from telco_bridge.provider import TooLate, happens_by
 
 from ..parties import address
 from ..resources import Operation, Purpose
@@ -15,7 +15,6 @@ from .door import Door
 from .meetings import OnlineMeeting, online_meeting
 from .messaging import UcwaMessaging
 from .participants import Participant, participant_of
-from .patience import happens_by
 from .phoneaudio import UcwaPhoneAudio
 from .roster import Member, Part, Roster, Rosters
 

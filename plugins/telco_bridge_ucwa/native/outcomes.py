@@ -20,6 +20,7 @@ from telco_bridge.provider import (
     ProviderError,
     Refused,
     TooLate,
+    happens_by,
 )
 
 from ..application import Application
@@ -27,7 +28,6 @@ from ..body import Unreadable
 from ..invitations import failure_cause, outcome_of
 from ..reasons import explain
 from ..wire import Event, Resource, resource_in
-from .patience import happens_by
 
 __all__ = ["Awaited", "Outcomes"]
 
